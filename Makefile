@@ -1,0 +1,46 @@
+# Every target sets up what it needs: rustc, Python 3.11+ and a C compiler are enough.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml
+CRATES := $(filter-out weft-python,$(notdir $(wildcard crates/*)))
+
+.PHONY: build test test-rust test-python check demo bench clean
+
+build: $(VENV)/.built
+
+# The virtual environment with everything that tests, checks and benchmarks import.
+$(VENV)/.ready: requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade pip
+	$(PY) -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+# The extension, built in the profile that the Rust tests use too, and the package in place.
+$(VENV)/.built: $(VENV)/.ready $(RUST_SOURCES) pyproject.toml
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(PY) -m maturin develop --quiet --release
+	touch $@
+
+test: test-rust test-python
+
+test-rust:
+	cargo test --quiet --release --workspace --exclude weft-python
+
+test-python: build
+	$(PY) -m pytest -n auto tests
+
+check: build
+	cargo fmt --all --check
+	cargo clippy --quiet --release --workspace --all-targets -- -D warnings
+	$(VENV)/bin/ruff check python tests bench examples
+	$(VENV)/bin/mypy
+
+demo: build
+	$(PY) -m weft.demo
+
+bench: build
+	$(PY) bench/run.py
+
+clean:
+	rm -rf target $(VENV) demo-output

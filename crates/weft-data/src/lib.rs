@@ -1,0 +1,18 @@
+//! Values, what tasks do with them, and where they are kept.
+//!
+//! A [`Value`] is what a task returns: a frame, bytes, or an object of the host language that
+//! only the host understands. [`Work`] is what the tasks of one layer do. The [`Store`] keeps values
+//! within a memory budget: it spills what is needed last to disk and reads it back when asked.
+//!
+//! No Python here: an object of the host is an [`Object`], which knows its size and how to
+//! become bytes and back.
+
+mod error;
+mod frame;
+mod value;
+mod work;
+
+pub use error::{DataError, ErrorKind, TaskError};
+pub use frame::{Column, DType, Frame, Index, TimeUnit};
+pub use value::{Object, Value};
+pub use work::{Lane, LayerRef, Work, WorkRef};

@@ -1,0 +1,39 @@
+//! What the tasks of a layer do.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{TaskError, Value};
+
+/// Where a task must run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// On a thread that holds the host language's lock (Python's GIL).
+    Host,
+    /// On any thread, without that lock.
+    Native,
+}
+
+/// What the tasks of one layer do. One object serves all tasks of a layer, from many threads.
+pub trait Work: Send + Sync + fmt::Debug {
+    fn lane(&self) -> Lane {
+        Lane::Native
+    }
+
+    /// What a picture, a progress bar or a profile calls it: `inc`, `read-csv`, `sum-chunk`.
+    fn name(&self) -> &str;
+
+    /// Runs task `index` of the layer. `inputs` are the values of the tasks it reads, in order;
+    /// it may take them out (to reuse a buffer that nothing else holds).
+    fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError>;
+
+    /// A task that only passes its single input on: engines need not schedule it.
+    fn is_alias(&self) -> bool {
+        false
+    }
+}
+
+pub type WorkRef = Arc<dyn Work>;
+
+/// The layers that engines run.
+pub type LayerRef = weft_graph::LayerRef<WorkRef>;

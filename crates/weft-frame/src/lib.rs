@@ -1,0 +1,1 @@
+//! Frame expressions, their optimizer, and kernels with pandas' semantics.

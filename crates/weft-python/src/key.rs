@@ -1,0 +1,7 @@
+//! Key conversions between Python and Rust.
+
+use pyo3::prelude::*;
+
+pub(crate) fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! The Python extension `weft._weft`: conversions and handles, no logic.
+//!
+//! Each module registers its own classes and functions; this file only lists them.
+
+use pyo3::prelude::*;
+
+mod arrow;
+mod csv;
+mod engine;
+mod frame;
+mod graph;
+mod key;
+mod picture;
+mod task;
+mod tokenize;
+
+#[pymodule]
+fn _weft(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    key::register(module)?;
+    task::register(module)?;
+    graph::register(module)?;
+    engine::register(module)?;
+    tokenize::register(module)?;
+    picture::register(module)?;
+    arrow::register(module)?;
+    csv::register(module)?;
+    frame::register(module)?;
+    Ok(())
+}
