@@ -25,7 +25,10 @@ pub enum DType {
     Float32,
     Float64,
     /// `datetime64[unit]` or, with a zone, `datetime64[unit, tz]`; stored as UTC in an Int64 array.
-    Datetime { unit: TimeUnit, zone: Option<Arc<str>> },
+    Datetime {
+        unit: TimeUnit,
+        zone: Option<Arc<str>>,
+    },
     Timedelta(TimeUnit),
     /// pandas 3 `str`: LargeUtf8 with validity, missing shown as NaN.
     Str,

@@ -47,7 +47,10 @@ pub enum Event {
 #[derive(Clone, Debug)]
 pub enum Stop {
     /// A task failed; no task starts after that.
-    Failed { task: TaskId, error: TaskError },
+    Failed {
+        task: TaskId,
+        error: TaskError,
+    },
     Cancelled,
 }
 
