@@ -1,0 +1,21 @@
+"""Runs one job on one system in this process and prints one line of JSON."""
+
+import importlib
+import json
+import resource
+import sys
+import time
+
+
+def main(job: str, system: str) -> None:
+    module = importlib.import_module(f"jobs.{job}")
+    run = module.SYSTEMS[system]()  # imports, and whatever the job does not want timed
+    start = time.perf_counter()
+    answer = run()
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": seconds, "peak_bytes": peak, "answer": module.digest(answer)}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
