@@ -5,6 +5,7 @@
 //! dtypes use validity. Numeric columns therefore cross to pandas and back without a copy and
 //! without a second notion of missing.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
@@ -44,6 +45,150 @@ pub enum TimeUnit {
     Nano,
 }
 
+impl TimeUnit {
+    pub fn per_second(self) -> i64 {
+        match self {
+            TimeUnit::Second => 1,
+            TimeUnit::Milli => 1_000,
+            TimeUnit::Micro => 1_000_000,
+            TimeUnit::Nano => 1_000_000_000,
+        }
+    }
+
+    /// pandas' abbreviation: `s`, `ms`, `us`, `ns`.
+    pub fn name(self) -> &'static str {
+        match self {
+            TimeUnit::Second => "s",
+            TimeUnit::Milli => "ms",
+            TimeUnit::Micro => "us",
+            TimeUnit::Nano => "ns",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "s" => TimeUnit::Second,
+            "ms" => TimeUnit::Milli,
+            "us" => TimeUnit::Micro,
+            "ns" => TimeUnit::Nano,
+            _ => return None,
+        })
+    }
+}
+
+/// As pandas prints the dtype: `int64`, `datetime64[us, UTC]`, `str`, `Int64`.
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            DType::Bool => "bool",
+            DType::Int8 => "int8",
+            DType::Int16 => "int16",
+            DType::Int32 => "int32",
+            DType::Int64 => "int64",
+            DType::UInt8 => "uint8",
+            DType::UInt16 => "uint16",
+            DType::UInt32 => "uint32",
+            DType::UInt64 => "uint64",
+            DType::Float32 => "float32",
+            DType::Float64 => "float64",
+            DType::Str => "str",
+            DType::Datetime { unit, zone: None } => return write!(f, "datetime64[{}]", unit.name()),
+            DType::Datetime { unit, zone: Some(zone) } => {
+                return write!(f, "datetime64[{}, {zone}]", unit.name());
+            }
+            DType::Timedelta(unit) => return write!(f, "timedelta64[{}]", unit.name()),
+            DType::Nullable(inner) => match **inner {
+                DType::Bool => "boolean",
+                DType::Int8 => "Int8",
+                DType::Int16 => "Int16",
+                DType::Int32 => "Int32",
+                DType::Int64 => "Int64",
+                DType::UInt8 => "UInt8",
+                DType::UInt16 => "UInt16",
+                DType::UInt32 => "UInt32",
+                DType::UInt64 => "UInt64",
+                DType::Float32 => "Float32",
+                DType::Float64 => "Float64",
+                ref other => return write!(f, "nullable[{other}]"),
+            },
+        };
+        f.write_str(name)
+    }
+}
+
+impl DType {
+    /// The dtype that pandas calls `name`, if frames can hold it.
+    pub fn from_name(name: &str) -> Option<DType> {
+        const PLAIN: [DType; 12] = [
+            DType::Bool,
+            DType::Int8,
+            DType::Int16,
+            DType::Int32,
+            DType::Int64,
+            DType::UInt8,
+            DType::UInt16,
+            DType::UInt32,
+            DType::UInt64,
+            DType::Float32,
+            DType::Float64,
+            DType::Str,
+        ];
+        for dtype in PLAIN {
+            if dtype.to_string() == name {
+                return Some(dtype);
+            }
+            if dtype != DType::Str {
+                let nullable = DType::Nullable(Box::new(dtype));
+                if nullable.to_string() == name {
+                    return Some(nullable);
+                }
+            }
+        }
+        if let Some(inside) = name.strip_prefix("datetime64[").and_then(|rest| rest.strip_suffix(']')) {
+            let (unit, zone) = match inside.split_once(',') {
+                Some((unit, zone)) => (unit, Some(zone.trim().into())),
+                None => (inside, None),
+            };
+            return Some(DType::Datetime { unit: TimeUnit::from_name(unit)?, zone });
+        }
+        let unit = name.strip_prefix("timedelta64[")?.strip_suffix(']')?;
+        Some(DType::Timedelta(TimeUnit::from_name(unit)?))
+    }
+
+    pub fn is_float(&self) -> bool {
+        matches!(self, DType::Float32 | DType::Float64)
+    }
+
+    pub fn is_signed(&self) -> bool {
+        matches!(self, DType::Int8 | DType::Int16 | DType::Int32 | DType::Int64)
+    }
+
+    pub fn is_unsigned(&self) -> bool {
+        matches!(self, DType::UInt8 | DType::UInt16 | DType::UInt32 | DType::UInt64)
+    }
+
+    pub fn is_integer(&self) -> bool {
+        self.is_signed() || self.is_unsigned()
+    }
+
+    /// An integer or a float: what arithmetic works on (a bool is not a number here).
+    pub fn is_number(&self) -> bool {
+        self.is_integer() || self.is_float()
+    }
+}
+
+/// What the host language makes of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A DataFrame.
+    #[default]
+    Table,
+    /// A Series: one column, whose label is the Series' name if `named` (else its name is None).
+    Series { named: bool },
+    /// One value: one column with one row.
+    Scalar,
+}
+
 #[derive(Clone, Debug)]
 pub struct Column {
     /// pandas allows any label; text is the usual one.
@@ -65,6 +210,7 @@ pub enum Index {
 pub struct Frame {
     pub columns: Vec<Column>,
     pub index: Index,
+    pub kind: Kind,
     rows: usize,
 }
 
@@ -73,7 +219,14 @@ impl Frame {
     /// Never; columns of unequal length are a bug that debug builds catch.
     pub fn new(columns: Vec<Column>, index: Index, rows: usize) -> Self {
         debug_assert!(columns.iter().all(|c| c.values.len() == rows));
-        Frame { columns, index, rows }
+        Frame { columns, index, kind: Kind::Table, rows }
+    }
+
+    /// The same data, to be seen as a Series or a scalar.
+    pub fn with_kind(mut self, kind: Kind) -> Self {
+        debug_assert!(kind == Kind::Table || self.columns.len() == 1);
+        self.kind = kind;
+        self
     }
 
     pub fn rows(&self) -> usize {

@@ -13,6 +13,6 @@ mod value;
 mod work;
 
 pub use error::{DataError, ErrorKind, TaskError};
-pub use frame::{Column, DType, Frame, Index, TimeUnit};
+pub use frame::{Column, DType, Frame, Index, Kind, TimeUnit};
 pub use value::{Object, Value};
 pub use work::{Lane, LayerRef, Work, WorkRef};
