@@ -2,19 +2,30 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
+
+/// Turning a value into bytes, or bytes into a value, went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// The file or socket at the other end failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The value has no bytes, or the bytes are not a value.
+    #[error("{0}")]
+    Codec(String),
+}
 
 /// A value could not be kept, written or read back.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DataError {
-    #[error("cannot write {what} to {path}: {reason}")]
-    Spill { what: String, path: String, reason: String },
-    #[error("cannot read {what} back from {path}: {reason}")]
-    Unspill { what: String, path: String, reason: String },
-    #[error("cannot turn {what} into bytes: {reason}")]
-    Encode { what: String, reason: String },
-    #[error("cannot turn bytes into {what}: {reason}")]
-    Decode { what: String, reason: String },
+    #[error("cannot read {what} back from the spill file {path}: {reason}. {remedy}")]
+    Unspill { what: String, path: String, reason: String, remedy: &'static str },
+    #[error(
+        "memory is short and cannot be freed: {used} bytes are held, the limit is {limit}, and writing {what} to \
+         {path} failed: {reason}. {remedy}"
+    )]
+    Full { what: String, path: String, used: usize, limit: usize, reason: String, remedy: &'static str },
 }
 
 /// Why a task failed.
@@ -67,6 +78,10 @@ impl std::error::Error for TaskError {}
 
 impl From<DataError> for TaskError {
     fn from(error: DataError) -> Self {
-        TaskError::native(ErrorKind::Runtime, error.to_string())
+        let kind = match &error {
+            DataError::Unspill { .. } => ErrorKind::File,
+            DataError::Full { .. } => ErrorKind::Memory,
+        };
+        TaskError::native(kind, error.to_string())
     }
 }

@@ -12,7 +12,7 @@ mod frame;
 mod value;
 mod work;
 
-pub use error::{DataError, ErrorKind, TaskError};
+pub use error::{CodecError, DataError, ErrorKind, TaskError};
 pub use frame::{Column, DType, Frame, Index, Kind, TimeUnit};
-pub use value::{Object, Value};
+pub use value::{Decode, Object, Value};
 pub use work::{Lane, LayerRef, Work, WorkRef};

@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
-use crate::{DataError, Frame};
+use crate::{CodecError, Frame};
 
 /// What a task returns. Cloning shares.
 #[derive(Clone, Debug)]
@@ -16,16 +17,21 @@ pub enum Value {
     Object(Arc<dyn Object>),
 }
 
+/// Reads back what [`Object::encode`] wrote. A plain function, so that nothing of the object has to
+/// stay in memory while its bytes are elsewhere.
+pub type Decode = fn(&mut (dyn Read + Send)) -> Result<Arc<dyn Object>, CodecError>;
+
 /// An object of the host language, as the store and the engines see it.
 pub trait Object: Any + Send + Sync + fmt::Debug {
     /// Estimate of the memory that dropping it would free, in bytes.
     fn nbytes(&self) -> usize;
 
-    /// Its bytes, for disk or wire, or why it has none.
-    fn encode(&self) -> Result<Vec<u8>, DataError>;
+    /// Writes its bytes, for disk or wire. Large buffers are written as they lie in memory: an
+    /// object that leaves because memory is short must not be copied first.
+    fn encode(&self, sink: &mut (dyn Write + Send)) -> Result<(), CodecError>;
 
-    /// A new object of the same host from what [`Object::encode`] wrote.
-    fn decode(&self, bytes: &[u8]) -> Result<Arc<dyn Object>, DataError>;
+    /// How to read back what [`Object::encode`] wrote.
+    fn decoder(&self) -> Decode;
 
     fn as_any(&self) -> &dyn Any;
 }
@@ -36,6 +42,15 @@ impl Value {
             Value::Frame(frame) => frame.nbytes(),
             Value::Bytes(bytes) => bytes.len(),
             Value::Object(object) => object.nbytes(),
+        }
+    }
+
+    /// Whether anybody else holds the same value: dropping ours then frees nothing.
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Value::Frame(frame) => Arc::strong_count(frame) > 1,
+            Value::Bytes(bytes) => Arc::strong_count(bytes) > 1,
+            Value::Object(object) => Arc::strong_count(object) > 1,
         }
     }
 }

@@ -27,8 +27,8 @@ pub trait Work: Send + Sync + fmt::Debug {
     /// it may take them out (to reuse a buffer that nothing else holds).
     fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError>;
 
-    /// A task that only passes its single input on: engines need not schedule it.
-    fn is_alias(&self) -> bool {
+    /// Whether task `index` only passes its first input on: engines need not schedule it.
+    fn is_alias(&self, _index: u32) -> bool {
         false
     }
 }
