@@ -13,8 +13,10 @@ impl TaskId {
 /// The dependencies of every task, in compressed sparse row form: 4 bytes a task and 4 an edge.
 ///
 /// Dependencies keep the order in which they were given (and duplicates): position `i` is a
-/// task's `i`-th input. The table may hold cycles until [`find_cycle`](crate) has said otherwise.
-#[derive(Clone, Debug, Default)]
+/// task's `i`-th input. The table may hold cycles until
+/// [`topological_order`](crate::topological_order) or [`find_cycle`](crate::find_cycle) has said
+/// otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dag {
     starts: Vec<u32>,
     targets: Vec<TaskId>,
@@ -34,7 +36,7 @@ impl Dag {
         self.targets.len()
     }
 
-    pub fn tasks(&self) -> impl ExactSizeIterator<Item = TaskId> + use<> {
+    pub fn tasks(&self) -> impl DoubleEndedIterator<Item = TaskId> + ExactSizeIterator + use<> {
         (0..self.len() as u32).map(TaskId)
     }
 
@@ -65,6 +67,26 @@ impl Dag {
             }
         }
         Dag { starts, targets }
+    }
+
+    /// The graph in which each task reads each of its dependencies once, at the position where it
+    /// read it first; `None` if this graph is like that already.
+    pub(crate) fn deduplicated(&self, reversed: &Dag) -> Option<Dag> {
+        // Readers are listed in ascending order, so a task that reads twice stands beside itself.
+        let doubled =
+            reversed.tasks().any(|task| reversed.dependencies(task).windows(2).any(|w| w[0] == w[1]));
+        if !doubled {
+            return None;
+        }
+        let mut last_reader = vec![u32::MAX; self.len()];
+        let mut builder = DagBuilder::with_capacity(self.len(), self.edges());
+        for task in self.tasks() {
+            let fresh = self.dependencies(task).iter().copied();
+            builder.push(fresh.filter(|dependency| {
+                std::mem::replace(&mut last_reader[dependency.index()], task.0) != task.0
+            }));
+        }
+        Some(builder.finish())
     }
 }
 
@@ -97,5 +119,16 @@ impl DagBuilder {
 
     pub fn finish(self) -> Dag {
         self.dag
+    }
+}
+
+/// From lists of dependencies, in task order.
+impl<I: IntoIterator<Item = u32>> FromIterator<I> for Dag {
+    fn from_iter<T: IntoIterator<Item = I>>(lists: T) -> Self {
+        let mut builder = DagBuilder::default();
+        for dependencies in lists {
+            builder.push(dependencies.into_iter().map(TaskId));
+        }
+        builder.finish()
     }
 }

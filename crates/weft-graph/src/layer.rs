@@ -7,9 +7,7 @@
 
 use std::sync::Arc;
 
-use ahash::AHashMap;
-
-use crate::{Dag, DagBuilder, Key, TaskId};
+use crate::Key;
 
 pub type LayerRef<W> = Arc<Layer<W>>;
 
@@ -57,7 +55,67 @@ pub enum Axis {
     At(u32),
 }
 
+/// A rule that does not fit the layers it reads. Says which layer, and what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("layer {layer}: {problem}")]
+pub struct LayerError {
+    pub layer: Key,
+    pub problem: String,
+}
+
 impl<W> Layer<W> {
+    /// A layer whose rule has been checked against its inputs, so that it can be expanded.
+    pub fn new(name: Key, inputs: Vec<LayerRef<W>>, rule: Rule, work: W) -> Result<LayerRef<W>, LayerError> {
+        let layer = Layer { name, inputs, rule, work };
+        match layer.problem() {
+            None => Ok(Arc::new(layer)),
+            Some(problem) => Err(LayerError { layer: layer.name.clone(), problem }),
+        }
+    }
+
+    /// What is wrong with the rule. Linear in the reads that the rule lists, whatever the number
+    /// of tasks. Whether tasks of one explicit layer wait for each other in a circle is asked of
+    /// the expanded graph.
+    fn problem(&self) -> Option<String> {
+        let check_read = |&(input, task): &(u32, u32)| {
+            let tasks = match self.inputs.get(input as usize) {
+                Some(layer) => layer.len(),
+                None if input == u32::MAX => self.len(),
+                None => return Some(format!("it reads input {input} of {}", self.inputs.len())),
+            };
+            (task as usize >= tasks).then(|| format!("it reads task {task} of {tasks} of input {input}"))
+        };
+        match &self.rule {
+            Rule::Single { reads } if reads.iter().any(|&(input, _)| input == u32::MAX) => {
+                Some("its task reads itself".to_owned())
+            }
+            Rule::Single { reads } => reads.iter().find_map(check_read),
+            Rule::Explicit { keys, starts, reads } => {
+                if keys.len() >= u32::MAX as usize {
+                    Some(format!("{} tasks are more than a layer can hold", keys.len()))
+                } else if starts.len() != keys.len() + 1
+                    || starts.first() != Some(&0)
+                    || starts.last().copied() != u32::try_from(reads.len()).ok()
+                    || starts.windows(2).any(|w| w[0] > w[1])
+                {
+                    Some(format!("its {} reads are not divided among its {} keys", reads.len(), keys.len()))
+                } else {
+                    reads.iter().find_map(check_read)
+                }
+            }
+            Rule::Grid { shape, reads } => {
+                let tasks = shape.iter().try_fold(1u32, |product, &n| product.checked_mul(n));
+                if tasks.is_none_or(|n| n == u32::MAX) {
+                    return Some(format!("a grid of {shape:?} has more tasks than a layer can hold"));
+                }
+                reads.iter().find_map(|read| match self.inputs.get(read.input as usize) {
+                    None => Some(format!("it reads input {} of {}", read.input, self.inputs.len())),
+                    Some(input) => read.problem(shape, &input.grid()),
+                })
+            }
+        }
+    }
+
     /// Number of tasks.
     pub fn len(&self) -> usize {
         match &self.rule {
@@ -107,7 +165,7 @@ impl<W> Layer<W> {
                 }
                 for read in reads {
                     let input = &self.inputs[read.input as usize];
-                    read.expand(input.grid(), &position, |task| visit(read.input, task));
+                    read.expand(&input.grid(), &position, |task| visit(read.input, task));
                 }
             }
         }
@@ -124,15 +182,47 @@ impl<W> Layer<W> {
 }
 
 impl Read {
-    fn expand(&self, extent: smallvec::SmallVec<[u32; 4]>, position: &[u32], mut visit: impl FnMut(u32)) {
+    /// What is wrong with reading an input of extents `theirs` from a grid of extents `ours`.
+    fn problem(&self, ours: &[u32], theirs: &[u32]) -> Option<String> {
+        let input = self.input;
+        if self.axes.len() != theirs.len() {
+            let (rules, axes) = (self.axes.len(), theirs.len());
+            return Some(format!("it gives {rules} positions for the {axes} axes of input {input}"));
+        }
+        for (axis, (rule, &n)) in self.axes.iter().zip(theirs).enumerate() {
+            let at = format!("axis {axis} of input {input}, which has {n} positions");
+            let own_extent = match *rule {
+                Axis::All => continue,
+                Axis::At(i) if i < n => continue,
+                Axis::At(i) => return Some(format!("it reads position {i} along {at}")),
+                Axis::Along { own, .. } | Axis::Group { own, .. } => match ours.get(own as usize) {
+                    Some(&extent) => extent,
+                    None => return Some(format!("it follows its axis {own} of {} along {at}", ours.len())),
+                },
+            };
+            match *rule {
+                // Neighbours may be missing at the border; the task itself may not.
+                Axis::Along { offset: 0, .. } if own_extent > n => {
+                    return Some(format!("it reads {own_extent} positions along {at}"));
+                }
+                Axis::Group { size, .. } if own_extent != n.div_ceil(size.max(1)) || size == 0 => {
+                    return Some(format!("it reads {own_extent} groups of {size} along {at}"));
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    pub(crate) fn expand(&self, extent: &[u32], position: &[u32], mut visit: impl FnMut(u32)) {
         let mut ranges = smallvec::SmallVec::<[(u32, u32); 4]>::new();
-        for (axis, &n) in self.axes.iter().zip(&extent) {
+        for (axis, &n) in self.axes.iter().zip(extent) {
             let (from, to) = match *axis {
                 Axis::All => (0, n),
                 Axis::At(i) => (i, i + 1),
                 Axis::Group { own, size } => {
-                    let from = position[own as usize] * size;
-                    (from.min(n), (from + size).min(n))
+                    let from = position[own as usize].saturating_mul(size);
+                    (from.min(n), from.saturating_add(size).min(n))
                 }
                 Axis::Along { own, offset } => {
                     let at = position[own as usize] as i64 + offset as i64;
@@ -146,7 +236,7 @@ impl Read {
         }
         let mut at: smallvec::SmallVec<[u32; 4]> = ranges.iter().map(|r| r.0).collect();
         loop {
-            visit(at.iter().zip(&extent).fold(0, |sum, (&i, &n)| sum * n + i));
+            visit(at.iter().zip(extent).fold(0, |sum, (&i, &n)| sum * n + i));
             let mut axis = at.len();
             loop {
                 if axis == 0 {
@@ -158,111 +248,6 @@ impl Read {
                     break;
                 }
                 at[axis] = ranges[axis].0;
-            }
-        }
-    }
-}
-
-/// Where an expanded task comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// Index into [`Expanded::layers`].
-    pub layer: u32,
-    /// The task's number in its layer.
-    pub index: u32,
-}
-
-/// Tasks that some outputs need, and nothing else: expansion culls.
-#[derive(Debug)]
-pub struct Expanded<W> {
-    pub layers: Vec<LayerRef<W>>,
-    pub origins: Vec<Origin>,
-    pub dag: Dag,
-    /// One for each output asked for, in that order.
-    pub outputs: Vec<TaskId>,
-}
-
-impl<W> Expanded<W> {
-    pub fn key(&self, task: TaskId) -> Key {
-        let origin = self.origins[task.index()];
-        self.layers[origin.layer as usize].key(origin.index)
-    }
-
-    pub fn work(&self, task: TaskId) -> (&W, u32) {
-        let origin = self.origins[task.index()];
-        (&self.layers[origin.layer as usize].work, origin.index)
-    }
-}
-
-/// Expands the tasks that `outputs` (layer, task in it) need. Linear in their number.
-pub fn expand<W>(outputs: &[(LayerRef<W>, u32)]) -> Expanded<W> {
-    // Task numbers are handed out when a task is first seen; `pending` is the walk's frontier.
-    let mut layers: Vec<LayerRef<W>> = Vec::new();
-    let mut layer_ids: AHashMap<*const Layer<W>, u32> = AHashMap::new();
-    let mut numbers: Vec<Numbers> = Vec::new();
-    let mut origins: Vec<Origin> = Vec::new();
-
-    let mut layer_id = |layer: &LayerRef<W>, layers: &mut Vec<LayerRef<W>>, numbers: &mut Vec<Numbers>| {
-        *layer_ids.entry(Arc::as_ptr(layer)).or_insert_with(|| {
-            layers.push(layer.clone());
-            numbers.push(Numbers::new(layer.len()));
-            layers.len() as u32 - 1
-        })
-    };
-    let task_id = |layer: u32, index: u32, numbers: &mut Vec<Numbers>, origins: &mut Vec<Origin>| {
-        numbers[layer as usize].get_or_insert(index, || {
-            origins.push(Origin { layer, index });
-            origins.len() as u32 - 1
-        })
-    };
-
-    let mut roots = Vec::with_capacity(outputs.len());
-    for (layer, index) in outputs {
-        let layer = layer_id(layer, &mut layers, &mut numbers);
-        roots.push(TaskId(task_id(layer, *index, &mut numbers, &mut origins)));
-    }
-    let mut builder = DagBuilder::with_capacity(origins.len(), origins.len());
-    let mut reads: Vec<(u32, u32)> = Vec::new();
-    let mut next = 0;
-    while next < origins.len() {
-        let Origin { layer, index } = origins[next];
-        next += 1;
-        let current = layers[layer as usize].clone();
-        reads.clear();
-        current.reads(index, |input, task| reads.push((input, task)));
-        builder.push(reads.iter().map(|&(input, task)| {
-            let from = match input {
-                u32::MAX => layer,
-                input => layer_id(&current.inputs[input as usize], &mut layers, &mut numbers),
-            };
-            TaskId(task_id(from, task, &mut numbers, &mut origins))
-        }));
-    }
-    Expanded { layers, origins, dag: builder.finish(), outputs: roots }
-}
-
-/// Numbers given to the tasks of one layer so far.
-#[derive(Debug)]
-enum Numbers {
-    One(Option<u32>),
-    /// `u32::MAX`: not seen.
-    Many(Vec<u32>),
-}
-
-impl Numbers {
-    fn new(len: usize) -> Self {
-        if len == 1 { Numbers::One(None) } else { Numbers::Many(vec![u32::MAX; len]) }
-    }
-
-    fn get_or_insert(&mut self, index: u32, number: impl FnOnce() -> u32) -> u32 {
-        match self {
-            Numbers::One(slot) => *slot.get_or_insert_with(number),
-            Numbers::Many(slots) => {
-                let slot = &mut slots[index as usize];
-                if *slot == u32::MAX {
-                    *slot = number();
-                }
-                *slot
             }
         }
     }
