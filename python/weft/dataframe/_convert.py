@@ -1,0 +1,184 @@
+"""Frames of Rust and objects of pandas, taken apart and put together.
+
+The other half of ``crates/weft-python/src/arrow.rs``: that file moves bytes, this one knows what a
+column is in pandas' words. A column crosses the border as ``(dtype name, values, mask)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pandas import arrays as pandas_arrays
+
+# The stubs hide the constructors that do not copy.
+_arrays: Any = pandas_arrays
+
+#: The label of a column without a name.
+UNNAMED = ()
+
+_NUMBERS = frozenset(
+    np.dtype(name)
+    for name in (
+        "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64"
+        " datetime64[s] datetime64[ms] datetime64[us] datetime64[ns]"
+        " timedelta64[s] timedelta64[ms] timedelta64[us] timedelta64[ns]"
+    ).split()
+)
+_TEXT = pd.StringDtype(na_value=np.nan)
+
+
+class Inexact(TypeError):
+    """A pandas object has no exact form as a frame; it stays a pandas object."""
+
+
+# -- from Rust ------------------------------------------------------------------------------------
+
+
+def assemble(kind: str, rows: int, columns: list[tuple[Any, Any]], index: Any) -> Any:
+    """A DataFrame, Series or scalar (by ``kind``) of columns ``(label, (dtype, values, mask))`` and an index.
+
+    The index is ``(start, step)`` for a range, else a list of columns like the others.
+    """
+    if kind == "scalar":
+        return pd.Series(_array(1, *columns[0][1]), copy=False).iloc[0]
+    if isinstance(index, tuple):
+        start, step = index
+        labels: pd.Index = pd.RangeIndex(start, start + step * rows, step)
+    elif len(index) == 1:
+        name, column = index[0]
+        labels = pd.Index(_array(rows, *column), name=name, copy=False)
+    else:
+        labels = pd.MultiIndex.from_arrays(
+            [_array(rows, *column) for _, column in index], names=[name for name, _ in index]
+        )
+    if kind != "table":
+        [(label, column)] = columns
+        return pd.Series(
+            _array(rows, *column), index=labels, name=label if kind == "series" else None, copy=False
+        )
+    arrays = {i: _array(rows, *column) for i, (_, column) in enumerate(columns)}
+    frame = pd.DataFrame(arrays, index=labels, copy=False)
+    frame.columns = _labels([label for label, _ in columns])
+    return frame
+
+
+def _labels(labels: list[Any]) -> pd.Index:
+    return pd.Index(labels) if labels else pd.RangeIndex(0)
+
+
+def _array(rows: int, dtype: str, values: Any, mask: Any) -> Any:
+    if dtype == "str":
+        return _arrays.ArrowStringArray(pa.chunked_array([pa.array(values)]), dtype=_TEXT)
+    if mask is not None:
+        numbers = _numbers(rows, dtype.lower().replace("boolean", "bool"), values)
+        missing = _numbers(rows, "bool", mask)
+        kind = {"b": _arrays.BooleanArray, "f": _arrays.FloatingArray}.get(
+            numbers.dtype.kind, _arrays.IntegerArray
+        )
+        return kind(numbers, missing)
+    if ", " in dtype:
+        zoned: Any = pd.api.types.pandas_dtype(dtype)
+        return _arrays.DatetimeArray._simple_new(_numbers(rows, f"datetime64[{zoned.unit}]", values), dtype=zoned)
+    return _numbers(rows, dtype, values)
+
+
+def _numbers(rows: int, dtype: str, memory: Any) -> np.ndarray:
+    return np.frombuffer(memory, dtype) if rows else np.empty(0, dtype)
+
+
+# -- to Rust --------------------------------------------------------------------------------------
+
+
+def dissect(data: pd.DataFrame | pd.Series) -> tuple[str, int, list[Any], Any]:
+    """The kind, rows, columns and index of a pandas object, as :func:`assemble` takes them.
+
+    Each column comes with the pandas object that owns its memory: holding it makes pandas copy
+    before it writes, so that the memory may be shared.
+
+    Raises
+    ------
+    Inexact
+        If a part has no exact form: object columns, categoricals, repeated labels and the like.
+    """
+    if type(data) is pd.Series:
+        kind = "unnamed" if data.name is None else "series"
+        label = UNNAMED if data.name is None else _label(data.name)
+        columns = [_column(label, data.copy(deep=False))]
+    elif type(data) is pd.DataFrame:
+        kind = "table"
+        if not data.columns.is_unique:
+            repeated = list(data.columns[data.columns.duplicated()])
+            raise Inexact(f"columns {repeated} occur more than once")
+        if any(name is not None for name in data.columns.names):
+            raise Inexact(f"the columns have a name of their own: {data.columns.names}")
+        columns = [_column(_label(label), data.iloc[:, i]) for i, label in enumerate(data.columns)]
+    else:
+        raise Inexact(f"{type(data).__name__} is not a DataFrame or Series of pandas")
+    return kind, len(data), columns, _index(data.index)
+
+
+def _label(label: Any) -> Any:
+    """The label itself, if a frame can hold it."""
+    if isinstance(label, tuple):
+        return tuple(_label(part) for part in label)
+    if isinstance(label, str):
+        return str(label)
+    if isinstance(label, (int, np.integer)) and not isinstance(label, (bool, np.bool_)):
+        if -(2**63) <= label < 2**63:
+            return int(label)
+    raise Inexact(f"the label {label!r} is neither text nor an integer nor a tuple of them")
+
+
+def _index(index: pd.Index) -> Any:
+    if type(index) is pd.RangeIndex and index.name is None:
+        return index.start, index.step
+    if isinstance(index, pd.RangeIndex):
+        raise Inexact(f"the index is a range that has a name: {index.name!r}")
+    if isinstance(index, pd.MultiIndex):
+        levels: Sequence[pd.Index] = [index.get_level_values(i) for i in range(index.nlevels)]
+    else:
+        levels = [index]
+    result = []
+    for level in levels:
+        if getattr(level, "freq", None) is not None and not isinstance(index, pd.MultiIndex):
+            raise Inexact("the index has a frequency")
+        name = None if level.name is None else _label(level.name)
+        result.append((name, _column(UNNAMED, level)))
+    return result
+
+
+def _column(label: Any, data: pd.Series | pd.Index) -> tuple[Any, str, Any, Any, Any]:
+    dtype: Any = data.dtype
+    array: Any = data.array
+    if isinstance(dtype, np.dtype):
+        if dtype not in _NUMBERS:
+            raise Inexact(f"{_called(label)} has dtype {dtype}")
+        return label, dtype.name, _bytes(np.asarray(array)), None, data
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        name = str(dtype)
+        if pd.api.types.pandas_dtype(name) != dtype:
+            raise Inexact(f"{_called(label)} has a time zone without a name: {dtype.tz!r}")
+        return label, name, _bytes(array._ndarray), None, data
+    if dtype == _TEXT and dtype.na_value is np.nan:
+        text = array.__arrow_array__() if dtype.storage == "pyarrow" else pa.array(array, pa.large_string())
+        if isinstance(text, pa.ChunkedArray):
+            text = text.chunk(0) if text.num_chunks == 1 else text.combine_chunks()
+        if isinstance(text, pa.ChunkedArray):
+            text = pa.concat_arrays(text.chunks) if text.num_chunks else pa.array([], pa.large_string())
+        return label, "str", text.cast(pa.large_string()), None, data
+    if isinstance(array, (_arrays.IntegerArray, _arrays.FloatingArray, _arrays.BooleanArray)):
+        mask = np.ascontiguousarray(array._mask).view("u1")
+        return label, dtype.name, _bytes(array._data), mask, data
+    raise Inexact(f"{_called(label)} has dtype {dtype}")
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values).view("u1")
+
+
+def _called(label: Any) -> str:
+    return "the index" if label == UNNAMED else f"column {label!r}"
