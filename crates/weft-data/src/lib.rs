@@ -9,10 +9,15 @@
 
 mod error;
 mod frame;
+mod ipc;
+mod sizes;
+mod spill;
+mod store;
 mod value;
 mod work;
 
 pub use error::{CodecError, DataError, ErrorKind, TaskError};
 pub use frame::{Column, DType, Frame, Index, Kind, TimeUnit};
+pub use store::{NEVER, Store, StoreStats, Ticket};
 pub use value::{Decode, Object, Value};
 pub use work::{Lane, LayerRef, Work, WorkRef};

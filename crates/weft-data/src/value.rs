@@ -39,7 +39,7 @@ pub trait Object: Any + Send + Sync + fmt::Debug {
 impl Value {
     pub fn nbytes(&self) -> usize {
         match self {
-            Value::Frame(frame) => frame.nbytes(),
+            Value::Frame(frame) => crate::sizes::frame_nbytes(frame),
             Value::Bytes(bytes) => bytes.len(),
             Value::Object(object) => object.nbytes(),
         }

@@ -1,0 +1,521 @@
+//! Where results wait for their readers: in memory within a budget, else on disk.
+//!
+//! [`Store::put`] takes a value and returns a [`Ticket`]; the ticket gets it back, and dropping the
+//! ticket ends it, wherever it is. `put` only keeps account. When [`Store::is_full`], somebody calls
+//! [`Store::make_room`], which writes values to disk until the rest fits: engines choose a
+//! moment at which waiting for a disk hurts nobody.
+//!
+//! **Which value leaves.** The one whose next reader runs last; of those without a reader in sight,
+//! the oldest. A value that somebody else holds too (a task that reads it right now) stays: writing it
+//! would free nothing.
+//!
+//! **Locks.** One lock guards the accounts. Values are never encoded, decoded, sized or dropped
+//! while it is held: all of that may run the host's code, and the host may come back here. Nobody
+//! ever waits for another thread's disk: a value that is being written can still be read from
+//! memory, and two threads that want the same value from disk both read it.
+//!
+//! **Accounts.** `used` is what the values in memory cost. Buffers that frames share count once, by
+//! address. A value taken out by its last reader stays on the books until its ticket goes, because
+//! the reader holds it in memory for that long.
+
+use std::collections::BTreeSet;
+use std::mem;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use ahash::AHashMap;
+use parking_lot::Mutex;
+
+use crate::sizes::{Allocation, allocations};
+use crate::spill::{SpillDirectory, SpillFile};
+use crate::{CodecError, DataError, Value};
+
+/// [`Store::put`]'s `need` of a value that no task will read.
+pub const NEVER: u64 = u64::MAX;
+
+const READ_REMEDY: &str = "Something outside removed or damaged the file; point temporary-directory at a place that \
+                           is left alone, and compute again";
+const FULL_REMEDY: &str = "Free space there, set temporary-directory to a larger disk, or raise memory.limit";
+
+/// Counters of a store, for tests and for people who ask where their memory is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    pub limit: usize,
+    /// Bytes in memory now.
+    pub used: usize,
+    /// Values on disk now.
+    pub on_disk: usize,
+    /// Values and bytes written to disk, and values read back, since the store was made.
+    pub spilled: usize,
+    pub spilled_bytes: usize,
+    pub read_back: usize,
+}
+
+/// Keeps values within a memory budget. Cloning shares.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limit: AtomicUsize,
+    /// `used` of the accounts, for a look without the lock.
+    used: AtomicUsize,
+    accounts: Mutex<Accounts>,
+    /// Where spill directories are made, and ours once there is one.
+    directory: Mutex<(PathBuf, Option<Arc<SpillDirectory>>)>,
+    notices: Mutex<Vec<String>>,
+    told: AtomicBool,
+    /// A fork copies locks in whatever state they are: the child leaves the parent's store alone.
+    owner: u32,
+}
+
+#[derive(Debug, Default)]
+struct Accounts {
+    entries: AHashMap<u64, Entry>,
+    next: u64,
+    /// Values in memory that may leave, in the order in which they stay: the last leaves first.
+    leavers: BTreeSet<Rank>,
+    /// How many entries use each allocation that frames hold, and what it was charged. (A last reader
+    /// may free its value before its ticket goes, and the address be used again: so what is
+    /// taken off the books is what was put on them.)
+    allocations: AHashMap<usize, (u32, usize)>,
+    used: usize,
+    /// Part of `used` that other threads are writing to disk just now.
+    leaving: usize,
+    stats: StoreStats,
+}
+
+/// (when it is needed, age from the oldest, entry): the greatest leaves first.
+type Rank = (u64, u64, u64);
+
+#[derive(Debug)]
+struct Entry {
+    place: Place,
+    need: u64,
+    cost: Cost,
+    what: Arc<str>,
+    /// False once encoding has failed: it is not tried again.
+    can_leave: bool,
+}
+
+/// What an entry has on the books while it is in memory.
+#[derive(Debug, Clone)]
+enum Cost {
+    Bytes(usize),
+    Allocations(Arc<[Allocation]>),
+}
+
+#[derive(Debug)]
+enum Place {
+    Memory(Value),
+    /// In memory, while a thread writes it to disk.
+    Leaving(Value),
+    Disk(Arc<SpillFile>),
+    /// Taken out by its last reader.
+    Lent,
+}
+
+/// A value in a store. Dropping the ticket drops the value, in memory or on disk.
+#[derive(Debug)]
+pub struct Ticket {
+    store: Arc<Shared>,
+    id: u64,
+}
+
+impl Store {
+    /// A store that holds `limit` bytes in memory and spills to a directory of its own below `base`.
+    pub fn new(limit: usize, base: impl Into<PathBuf>) -> Store {
+        Store(Arc::new(Shared {
+            limit: AtomicUsize::new(limit),
+            used: AtomicUsize::new(0),
+            accounts: Mutex::default(),
+            directory: Mutex::new((base.into(), None)),
+            notices: Mutex::default(),
+            told: AtomicBool::new(false),
+            owner: std::process::id(),
+        }))
+    }
+
+    /// A store that never spills.
+    pub fn unlimited() -> Store {
+        Store::new(usize::MAX, PathBuf::new())
+    }
+
+    pub fn limit(&self) -> usize {
+        self.0.limit.load(Ordering::Relaxed)
+    }
+
+    pub fn set_limit(&self, limit: usize) {
+        self.0.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Where the spill directory is made. Values already on disk stay where they are.
+    pub fn set_base(&self, base: impl Into<PathBuf>) {
+        let base = base.into();
+        let mut directory = self.0.directory.lock();
+        if directory.0 != base {
+            *directory = (base, None);
+        }
+    }
+
+    /// Keeps `value`. `need` is the place in the order of the task that reads it next, or [`NEVER`];
+    /// `what` names it in errors.
+    pub fn put(&self, value: Value, need: u64, what: Arc<str>) -> Ticket {
+        let cost = Cost::of(&value);
+        let mut accounts = self.0.accounts.lock();
+        let id = accounts.next;
+        accounts.next += 1;
+        accounts.charge(&cost);
+        let entry = Entry { place: Place::Memory(value), need, cost, what, can_leave: true };
+        accounts.leavers.insert(entry.rank(id));
+        accounts.entries.insert(id, entry);
+        self.0.publish(&accounts);
+        drop(accounts);
+        Ticket { store: self.0.clone(), id }
+    }
+
+    /// Whether more is in memory than the limit allows. Costs nothing.
+    pub fn is_full(&self) -> bool {
+        self.0.used.load(Ordering::Relaxed) > self.limit()
+    }
+
+    /// Whether memory is nearly used up: time to start what frees memory and not what takes it.
+    pub fn is_tight(&self) -> bool {
+        let limit = self.limit();
+        self.0.used.load(Ordering::Relaxed) > limit - limit / 8
+    }
+
+    /// Writes values to disk until the rest fits, or until nothing is left that can leave.
+    pub fn make_room(&self) -> Result<(), DataError> {
+        while let Some((id, value, what)) = self.0.choose() {
+            let written =
+                self.0.directory().map_err(CodecError::from).and_then(|d| SpillFile::write(&d, &value));
+            // What is dropped here is dropped after the lock is released.
+            let _garbage = match written {
+                Ok(file) => self.0.settle(id, value, Some(file), true),
+                Err(CodecError::Codec(reason)) => {
+                    self.0.tell(&what, &reason);
+                    self.0.settle(id, value, None, false)
+                }
+                Err(CodecError::Io(error)) => {
+                    drop(self.0.settle(id, value, None, true));
+                    return Err(DataError::Full {
+                        what: what.to_string(),
+                        path: self.0.place(),
+                        used: self.0.used.load(Ordering::Relaxed),
+                        limit: self.limit(),
+                        reason: error.to_string(),
+                        remedy: FULL_REMEDY,
+                    });
+                }
+            };
+        }
+        Ok(())
+    }
+
+    pub fn stats(&self) -> StoreStats {
+        let accounts = self.0.accounts.lock();
+        let on_disk = accounts.entries.values().filter(|e| matches!(e.place, Place::Disk(_))).count();
+        StoreStats { limit: self.limit(), used: accounts.used, on_disk, ..accounts.stats }
+    }
+
+    /// What users should hear once, such as values that cannot leave memory.
+    pub fn take_notices(&self) -> Vec<String> {
+        mem::take(&mut self.0.notices.lock())
+    }
+
+    /// Removes the spill directory at the end of the process; values on disk are lost.
+    pub fn close(&self) {
+        let directory = self.0.directory.lock().1.take();
+        if let Some(directory) = directory {
+            directory.remove();
+        }
+    }
+}
+
+impl Shared {
+    fn publish(&self, accounts: &Accounts) {
+        self.used.store(accounts.used, Ordering::Relaxed);
+    }
+
+    fn place(&self) -> String {
+        self.directory.lock().0.display().to_string()
+    }
+
+    fn directory(&self) -> std::io::Result<Arc<SpillDirectory>> {
+        let mut directory = self.directory.lock();
+        if let Some(made) = &directory.1 {
+            return Ok(made.clone());
+        }
+        let made = Arc::new(SpillDirectory::create(&directory.0)?);
+        directory.1 = Some(made.clone());
+        Ok(made)
+    }
+
+    /// The next value to leave, if too much is in memory; marked as leaving.
+    fn choose(&self) -> Option<(u64, Value, Arc<str>)> {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let mut accounts = self.accounts.lock();
+        let accounts = &mut *accounts;
+        if accounts.used.saturating_sub(accounts.leaving) <= limit {
+            return None;
+        }
+        let entries = &accounts.entries;
+        let rank = accounts.leavers.iter().rev().copied().find(|(_, _, id)| {
+            entries.get(id).is_some_and(|e| matches!(&e.place, Place::Memory(value) if !value.is_shared()))
+        })?;
+        accounts.leavers.remove(&rank);
+        let id = rank.2;
+        let entry = accounts.entries.get_mut(&id)?;
+        let Place::Memory(value) = mem::replace(&mut entry.place, Place::Lent) else { return None };
+        entry.place = Place::Leaving(value.clone());
+        accounts.leaving += entry.cost.nbytes();
+        Some((id, value, entry.what.clone()))
+    }
+
+    /// Ends what `choose` began: the value is in `file`, or stays in memory without one. Returns what
+    /// the caller has to drop.
+    fn settle(&self, id: u64, value: Value, file: Option<SpillFile>, can_leave: bool) -> Garbage {
+        let mut garbage = Garbage { _values: vec![value], _files: Vec::new() };
+        let mut accounts = self.accounts.lock();
+        let accounts = &mut *accounts;
+        let Some(entry) = accounts.entries.get_mut(&id) else {
+            // Its ticket went meanwhile, and took the books with it.
+            garbage._files.extend(file.map(Arc::new));
+            return garbage;
+        };
+        let rank = entry.rank(id);
+        let cost = entry.cost.clone();
+        entry.can_leave &= can_leave;
+        let can_leave = entry.can_leave;
+        // Lent: its last reader took it while it was written. It stays on the books.
+        if let Place::Leaving(_) = entry.place {
+            match file {
+                Some(file) => {
+                    let old = mem::replace(&mut entry.place, Place::Disk(Arc::new(file)));
+                    if let Place::Leaving(value) = old {
+                        garbage._values.push(value);
+                    }
+                    accounts.discharge(&cost);
+                    accounts.stats.spilled += 1;
+                    accounts.stats.spilled_bytes += cost.nbytes();
+                }
+                None => {
+                    let Place::Leaving(value) = mem::replace(&mut entry.place, Place::Lent) else {
+                        return garbage;
+                    };
+                    entry.place = Place::Memory(value);
+                    if can_leave {
+                        accounts.leavers.insert(rank);
+                    }
+                }
+            }
+            accounts.leaving -= cost.nbytes();
+        } else {
+            garbage._files.extend(file.map(Arc::new));
+        }
+        self.publish(accounts);
+        garbage
+    }
+
+    fn tell(&self, what: &str, reason: &str) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            self.notices.lock().push(format!(
+                "the result of {what} cannot be written to disk and stays in memory ({reason}); so will others like it"
+            ));
+        }
+    }
+}
+
+impl Ticket {
+    /// The value, read back from disk if it is there.
+    pub fn get(&self) -> Result<Value, DataError> {
+        let (file, what) = {
+            let accounts = self.store.accounts.lock();
+            match accounts.entries.get(&self.id) {
+                Some(Entry { place: Place::Memory(value) | Place::Leaving(value), .. }) => {
+                    return Ok(value.clone());
+                }
+                Some(Entry { place: Place::Disk(file), what, .. }) => (file.clone(), what.clone()),
+                _ => return Err(gone()),
+            }
+        };
+        let value = read(&file, &what)?;
+        let cost = Cost::of(&value);
+        let mut accounts = self.store.accounts.lock();
+        let accounts = &mut *accounts;
+        let Some(entry) = accounts.entries.get_mut(&self.id) else { return Err(gone()) };
+        let answer = match &entry.place {
+            // Another thread was faster: everybody shall see the same object.
+            Place::Memory(value) | Place::Leaving(value) => return Ok(value.clone()),
+            _ => value.clone(),
+        };
+        // The file goes when the local handle does, which is after the lock.
+        entry.place = Place::Memory(value);
+        entry.cost = cost.clone();
+        let rank = entry.rank(self.id);
+        accounts.leavers.insert(rank);
+        accounts.charge(&cost);
+        accounts.stats.read_back += 1;
+        self.store.publish(accounts);
+        Ok(answer)
+    }
+
+    /// The value, for its last reader: nothing else holds it afterwards. Its bytes stay on the
+    /// books until the ticket is dropped.
+    pub fn take(&self) -> Result<Value, DataError> {
+        let (file, what) = {
+            let mut accounts = self.store.accounts.lock();
+            let accounts = &mut *accounts;
+            let Some(entry) = accounts.entries.get_mut(&self.id) else { return Err(gone()) };
+            let rank = entry.rank(self.id);
+            match mem::replace(&mut entry.place, Place::Lent) {
+                Place::Memory(value) => {
+                    accounts.leavers.remove(&rank);
+                    return Ok(value);
+                }
+                Place::Leaving(value) => {
+                    accounts.leaving -= entry.cost.nbytes();
+                    return Ok(value);
+                }
+                Place::Disk(file) => {
+                    let what = entry.what.clone();
+                    // Where its buffers will be is not known yet, only how long they are.
+                    let cost = Cost::Bytes(entry.cost.nbytes());
+                    entry.cost = cost.clone();
+                    accounts.charge(&cost);
+                    accounts.stats.read_back += 1;
+                    self.store.publish(accounts);
+                    (file, what)
+                }
+                Place::Lent => return Err(gone()),
+            }
+        };
+        read(&file, &what)
+    }
+
+    /// Tells which task reads the value next.
+    pub fn set_need(&self, need: u64) {
+        let mut accounts = self.store.accounts.lock();
+        let accounts = &mut *accounts;
+        if let Some(entry) = accounts.entries.get_mut(&self.id) {
+            let old = entry.rank(self.id);
+            entry.need = need;
+            let new = entry.rank(self.id);
+            if accounts.leavers.remove(&old) {
+                accounts.leavers.insert(new);
+            }
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.store.owner != std::process::id() {
+            return;
+        }
+        let mut accounts = self.store.accounts.lock();
+        let Some(entry) = accounts.entries.remove(&self.id) else { return };
+        accounts.leavers.remove(&entry.rank(self.id));
+        match &entry.place {
+            Place::Memory(_) | Place::Lent => accounts.discharge(&entry.cost),
+            Place::Leaving(_) => {
+                accounts.leaving -= entry.cost.nbytes();
+                accounts.discharge(&entry.cost);
+            }
+            Place::Disk(_) => {}
+        }
+        self.store.publish(&accounts);
+        drop(accounts);
+        // Dropping the value may run the host's code: not under the lock.
+        drop(entry);
+    }
+}
+
+impl Entry {
+    /// The greatest rank leaves first: needed last, then oldest (ids count up).
+    fn rank(&self, id: u64) -> Rank {
+        (self.need, u64::MAX - id, id)
+    }
+}
+
+impl Cost {
+    fn of(value: &Value) -> Cost {
+        match value {
+            Value::Frame(frame) => Cost::Allocations(allocations(frame).into()),
+            other => Cost::Bytes(other.nbytes()),
+        }
+    }
+
+    fn nbytes(&self) -> usize {
+        match self {
+            Cost::Bytes(nbytes) => *nbytes,
+            Cost::Allocations(all) => all.iter().map(|a| a.nbytes).sum(),
+        }
+    }
+}
+
+impl Accounts {
+    fn charge(&mut self, cost: &Cost) {
+        match cost {
+            Cost::Bytes(nbytes) => self.used += nbytes,
+            Cost::Allocations(all) => {
+                for allocation in all.iter() {
+                    let (users, _) =
+                        self.allocations.entry(allocation.address).or_insert((0, allocation.nbytes));
+                    *users += 1;
+                    if *users == 1 {
+                        self.used += allocation.nbytes;
+                    }
+                }
+            }
+        }
+    }
+
+    fn discharge(&mut self, cost: &Cost) {
+        match cost {
+            Cost::Bytes(nbytes) => self.used -= nbytes,
+            Cost::Allocations(all) => {
+                for allocation in all.iter() {
+                    if let Some((users, nbytes)) = self.allocations.get_mut(&allocation.address) {
+                        *users -= 1;
+                        if *users == 0 {
+                            self.used -= *nbytes;
+                            self.allocations.remove(&allocation.address);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Values and files on their way out, dropped once no lock is held.
+struct Garbage {
+    _values: Vec<Value>,
+    _files: Vec<Arc<SpillFile>>,
+}
+
+fn read(file: &SpillFile, what: &str) -> Result<Value, DataError> {
+    file.read().map_err(|error| DataError::Unspill {
+        what: what.to_string(),
+        path: file.path().display().to_string(),
+        reason: error.to_string(),
+        remedy: READ_REMEDY,
+    })
+}
+
+/// A ticket's value was taken by a last reader and then asked for again: an engine's bug, told as
+/// an error because a task must not bring the process down.
+fn gone() -> DataError {
+    DataError::Unspill {
+        what: "a value".into(),
+        path: "memory".into(),
+        reason: "its last reader has taken it".into(),
+        remedy: "This is a bug in weft; please report it",
+    }
+}
+
+#[cfg(test)]
+mod tests;
