@@ -1,1 +1,31 @@
 //! Frame expressions, their optimizer, and kernels with pandas' semantics.
+//!
+//! An [`Expr`] says what a table, a Series or a scalar is made of. It is immutable, shared, and
+//! named by a hash of its content, so equal expressions are one expression. [`lower`] turns
+//! expressions into layers of tasks. All outputs that hang on the same rows share one pass:
+//! a stage reads its source batch by batch, computes registers while the batch is in cache, and
+//! appends to frames or feeds aggregations.
+//!
+//! What has no native kernel is an [`ExprError::Unsupported`] when the expression is *built*: the
+//! host then makes a step of its own from it ([`Expr::host`]), which costs a partition, never a
+//! collect.
+
+mod aggregate;
+mod build;
+mod digest;
+mod dtype;
+mod error;
+mod explain;
+mod expr;
+pub mod kernel;
+
+mod scalar;
+mod source;
+
+pub use aggregate::Func;
+pub use error::ExprError;
+pub use expr::{Agg, Arg, Expr, Field, Finish, HostInput, HostReads, HostStep, Node, Schema};
+pub use kernel::{BinaryOp, DtField, Op, UnaryOp};
+
+pub use scalar::{Literal, Scalar};
+pub use source::{MemorySource, Sink, Source};

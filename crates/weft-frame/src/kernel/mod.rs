@@ -1,0 +1,299 @@
+//! Elementwise kernels with pandas' semantics over Arrow arrays.
+//!
+//! Kernels are typed by the batch they get, not by the expression: a column that was promoted in
+//! one block is float64 there and int64 elsewhere.
+
+use std::sync::Arc;
+
+use weft_data::DType;
+
+use crate::digest::Hasher;
+use crate::scalar::Scalar;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnaryOp {
+    Neg,
+    Pos,
+    Invert,
+    Abs,
+    IsNa,
+    NotNa,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    TrueDiv,
+    FloorDiv,
+    Mod,
+    Pow,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    And,
+    Or,
+    Xor,
+}
+
+/// A field of a datetime column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DtField {
+    Year,
+    Month,
+    Day,
+    Hour,
+    Minute,
+    Second,
+    Microsecond,
+    Nanosecond,
+    DayOfWeek,
+    DayOfYear,
+    Quarter,
+    DaysInMonth,
+    IsLeapYear,
+    IsMonthStart,
+    IsMonthEnd,
+    IsQuarterStart,
+    IsQuarterEnd,
+    IsYearStart,
+    IsYearEnd,
+    /// Midnight of the same day, a datetime.
+    Normalize,
+    /// Seconds of a timedelta, a float.
+    TotalSeconds,
+}
+
+/// An operation on each row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    Unary(UnaryOp),
+    Binary(BinaryOp),
+    Dt(DtField),
+    /// args: column, value for missing ones.
+    FillNa,
+    Astype(DType),
+    IsIn(Arc<[Scalar]>),
+    /// args: condition, value where true, value where false (missing for `Series.where`).
+    Where,
+    /// args: column, lowest value; missing stays missing.
+    ClipLower,
+    /// args: column, highest value.
+    ClipUpper,
+    /// To this many decimals.
+    Round(i32),
+}
+
+impl UnaryOp {
+    pub const ALL: [UnaryOp; 6] =
+        [UnaryOp::Neg, UnaryOp::Pos, UnaryOp::Invert, UnaryOp::Abs, UnaryOp::IsNa, UnaryOp::NotNa];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            UnaryOp::Neg => "neg",
+            UnaryOp::Pos => "pos",
+            UnaryOp::Invert => "invert",
+            UnaryOp::Abs => "abs",
+            UnaryOp::IsNa => "isna",
+            UnaryOp::NotNa => "notna",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|op| op.name() == name)
+    }
+}
+
+impl BinaryOp {
+    pub const ALL: [BinaryOp; 16] = [
+        BinaryOp::Add,
+        BinaryOp::Sub,
+        BinaryOp::Mul,
+        BinaryOp::TrueDiv,
+        BinaryOp::FloorDiv,
+        BinaryOp::Mod,
+        BinaryOp::Pow,
+        BinaryOp::Eq,
+        BinaryOp::Ne,
+        BinaryOp::Lt,
+        BinaryOp::Le,
+        BinaryOp::Gt,
+        BinaryOp::Ge,
+        BinaryOp::And,
+        BinaryOp::Or,
+        BinaryOp::Xor,
+    ];
+
+    /// As Python's `operator` module calls it, without underscores.
+    pub fn name(self) -> &'static str {
+        match self {
+            BinaryOp::Add => "add",
+            BinaryOp::Sub => "sub",
+            BinaryOp::Mul => "mul",
+            BinaryOp::TrueDiv => "truediv",
+            BinaryOp::FloorDiv => "floordiv",
+            BinaryOp::Mod => "mod",
+            BinaryOp::Pow => "pow",
+            BinaryOp::Eq => "eq",
+            BinaryOp::Ne => "ne",
+            BinaryOp::Lt => "lt",
+            BinaryOp::Le => "le",
+            BinaryOp::Gt => "gt",
+            BinaryOp::Ge => "ge",
+            BinaryOp::And => "and",
+            BinaryOp::Or => "or",
+            BinaryOp::Xor => "xor",
+        }
+    }
+
+    pub fn symbol(self) -> &'static str {
+        match self {
+            BinaryOp::Add => "+",
+            BinaryOp::Sub => "-",
+            BinaryOp::Mul => "*",
+            BinaryOp::TrueDiv => "/",
+            BinaryOp::FloorDiv => "//",
+            BinaryOp::Mod => "%",
+            BinaryOp::Pow => "**",
+            BinaryOp::Eq => "==",
+            BinaryOp::Ne => "!=",
+            BinaryOp::Lt => "<",
+            BinaryOp::Le => "<=",
+            BinaryOp::Gt => ">",
+            BinaryOp::Ge => ">=",
+            BinaryOp::And => "&",
+            BinaryOp::Or => "|",
+            BinaryOp::Xor => "^",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|op| op.name() == name)
+    }
+
+    pub fn is_comparison(self) -> bool {
+        use BinaryOp::*;
+        matches!(self, Eq | Ne | Lt | Le | Gt | Ge)
+    }
+
+    pub fn is_logical(self) -> bool {
+        matches!(self, BinaryOp::And | BinaryOp::Or | BinaryOp::Xor)
+    }
+
+    /// The comparison with its sides swapped.
+    pub fn mirrored(self) -> Self {
+        match self {
+            BinaryOp::Lt => BinaryOp::Gt,
+            BinaryOp::Le => BinaryOp::Ge,
+            BinaryOp::Gt => BinaryOp::Lt,
+            BinaryOp::Ge => BinaryOp::Le,
+            other => other,
+        }
+    }
+}
+
+impl DtField {
+    pub const ALL: [DtField; 21] = [
+        DtField::Year,
+        DtField::Month,
+        DtField::Day,
+        DtField::Hour,
+        DtField::Minute,
+        DtField::Second,
+        DtField::Microsecond,
+        DtField::Nanosecond,
+        DtField::DayOfWeek,
+        DtField::DayOfYear,
+        DtField::Quarter,
+        DtField::DaysInMonth,
+        DtField::IsLeapYear,
+        DtField::IsMonthStart,
+        DtField::IsMonthEnd,
+        DtField::IsQuarterStart,
+        DtField::IsQuarterEnd,
+        DtField::IsYearStart,
+        DtField::IsYearEnd,
+        DtField::Normalize,
+        DtField::TotalSeconds,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            DtField::Year => "year",
+            DtField::Month => "month",
+            DtField::Day => "day",
+            DtField::Hour => "hour",
+            DtField::Minute => "minute",
+            DtField::Second => "second",
+            DtField::Microsecond => "microsecond",
+            DtField::Nanosecond => "nanosecond",
+            DtField::DayOfWeek => "dayofweek",
+            DtField::DayOfYear => "dayofyear",
+            DtField::Quarter => "quarter",
+            DtField::DaysInMonth => "days_in_month",
+            DtField::IsLeapYear => "is_leap_year",
+            DtField::IsMonthStart => "is_month_start",
+            DtField::IsMonthEnd => "is_month_end",
+            DtField::IsQuarterStart => "is_quarter_start",
+            DtField::IsQuarterEnd => "is_quarter_end",
+            DtField::IsYearStart => "is_year_start",
+            DtField::IsYearEnd => "is_year_end",
+            DtField::Normalize => "normalize",
+            DtField::TotalSeconds => "total_seconds",
+        }
+    }
+
+    /// pandas has aliases for some.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let name = match name {
+            "weekday" | "day_of_week" => "dayofweek",
+            "day_of_year" => "dayofyear",
+            "daysinmonth" => "days_in_month",
+            other => other,
+        };
+        Self::ALL.into_iter().find(|field| field.name() == name)
+    }
+
+    pub fn is_flag(self) -> bool {
+        self.name().starts_with("is_")
+    }
+}
+
+impl Op {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Unary(op) => op.name(),
+            Op::Binary(op) => op.name(),
+            Op::Dt(field) => field.name(),
+            Op::FillNa => "fillna",
+            Op::Astype(_) => "astype",
+            Op::IsIn(_) => "isin",
+            Op::Where => "where",
+            Op::ClipLower | Op::ClipUpper => "clip",
+            Op::Round(_) => "round",
+        }
+    }
+
+    pub(crate) fn hash(&self, hasher: &mut Hasher) {
+        match self {
+            Op::Unary(op) => hasher.text("unary").text(op.name()),
+            Op::Binary(op) => hasher.text("binary").text(op.name()),
+            Op::Dt(field) => hasher.text("dt").text(field.name()),
+            Op::FillNa => hasher.text("fillna"),
+            Op::Astype(dtype) => hasher.text("astype").dtype(dtype),
+            Op::IsIn(values) => {
+                hasher.text("isin").number(values.len() as u64);
+                values.iter().for_each(|value| value.hash(hasher));
+                hasher
+            }
+            Op::Where => hasher.text("where"),
+            Op::ClipLower => hasher.text("clip_lower"),
+            Op::ClipUpper => hasher.text("clip_upper"),
+            Op::Round(decimals) => hasher.text("round").number(*decimals as u64),
+        };
+    }
+}

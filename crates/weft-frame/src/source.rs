@@ -1,0 +1,85 @@
+//! Where rows come from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use weft_data::{Frame, TaskError};
+
+use crate::expr::Field;
+
+/// Takes one batch of rows, with the columns asked for in the order asked for. Returns whether
+/// it wants more.
+pub type Sink<'a> = dyn FnMut(Frame) -> Result<bool, TaskError> + 'a;
+
+/// A table on disk or in memory, in partitions that can be read alone.
+pub trait Source: Send + Sync + fmt::Debug {
+    /// What its keys start with: `read_csv`.
+    fn name(&self) -> &str;
+
+    /// Content hash: what it reads and how.
+    fn digest(&self) -> u128;
+
+    /// Every column, with the dtype that its batches have unless they meet data that needs more.
+    fn fields(&self) -> &[Field];
+
+    fn npartitions(&self) -> u32;
+
+    /// Streams partition `partition` in batches that stay in cache, `columns` only (indices into
+    /// [`Source::fields`]). The frames' index is a range from 0 over the whole partition, or
+    /// columns. A column's dtype may differ between batches.
+    fn scan(&self, partition: u32, columns: &[usize], sink: &mut Sink<'_>) -> Result<(), TaskError>;
+
+    /// Number of rows of a partition, if it is known without reading.
+    fn rows(&self, _partition: u32) -> Option<usize> {
+        None
+    }
+}
+
+/// Frames in memory, one for each partition; each holds all fields in order.
+#[derive(Debug)]
+pub struct MemorySource {
+    name: String,
+    digest: u128,
+    fields: Vec<Field>,
+    /// Batches of each partition.
+    partitions: Vec<Vec<Arc<Frame>>>,
+}
+
+impl MemorySource {
+    /// `digest` identifies the content.
+    pub fn new(name: &str, digest: u128, fields: Vec<Field>, partitions: Vec<Vec<Arc<Frame>>>) -> Self {
+        MemorySource { name: name.to_owned(), digest, fields, partitions }
+    }
+}
+
+impl Source for MemorySource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn digest(&self) -> u128 {
+        self.digest
+    }
+
+    fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    fn npartitions(&self) -> u32 {
+        self.partitions.len() as u32
+    }
+
+    fn scan(&self, partition: u32, columns: &[usize], sink: &mut Sink<'_>) -> Result<(), TaskError> {
+        for batch in &self.partitions[partition as usize] {
+            let picked = columns.iter().map(|&c| batch.columns[c].clone()).collect();
+            if !sink(Frame::new(picked, batch.index.clone(), batch.rows()))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn rows(&self, partition: u32) -> Option<usize> {
+        Some(self.partitions[partition as usize].iter().map(|batch| batch.rows()).sum())
+    }
+}
