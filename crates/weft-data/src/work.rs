@@ -1,5 +1,6 @@
 //! What the tasks of a layer do.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,6 +31,11 @@ pub trait Work: Send + Sync + fmt::Debug {
     /// Whether task `index` only passes its first input on: engines need not schedule it.
     fn is_alias(&self, _index: u32) -> bool {
         false
+    }
+
+    /// For the host, which shows its users what their tasks are made of.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
     }
 }
 

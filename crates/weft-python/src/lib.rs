@@ -6,11 +6,13 @@ use pyo3::prelude::*;
 
 mod arrow;
 mod csv;
+mod delayed;
 mod engine;
 mod frame;
 mod graph;
 mod key;
 mod picture;
+mod spec;
 mod task;
 mod tokenize;
 
@@ -19,6 +21,7 @@ fn _weft(module: &Bound<'_, PyModule>) -> PyResult<()> {
     key::register(module)?;
     task::register(module)?;
     graph::register(module)?;
+    delayed::register(module)?;
     engine::register(module)?;
     tokenize::register(module)?;
     picture::register(module)?;
