@@ -2,16 +2,18 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{
     PyFileNotFoundError, PyKeyError, PyMemoryError, PyOSError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
-use weft_data::{DataError, ErrorKind, Lane, Object, TaskError, Value, Work};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
+use weft_data::{CodecError, Decode, ErrorKind, Lane, Object, TaskError, Value, Work};
 
 use crate::spec::Node;
 
@@ -29,11 +31,6 @@ impl PyValue {
 
     pub(crate) fn object(&self) -> &Py<PyAny> {
         &self.object
-    }
-
-    fn failure(&self, py: Python<'_>, error: &PyErr) -> (String, String) {
-        let kind = self.object.bind(py).get_type().name().map_or("an object".to_string(), |n| n.to_string());
-        (kind, error.to_string())
     }
 }
 
@@ -54,26 +51,23 @@ impl Object for PyValue {
         nbytes
     }
 
-    fn encode(&self) -> Result<Vec<u8>, DataError> {
+    fn encode(&self, sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
         Python::attach(|py| {
-            dumps(self.object.bind(py)).map_err(|error| {
-                let (what, reason) = self.failure(py, &error);
-                DataError::Encode { what, reason }
-            })
+            let object = self.object.bind(py);
+            let pickle = Pickle::dumps(object).map_err(|error| codec_error(object, &error))?;
+            pickle.write(sink)
         })
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<Arc<dyn Object>, DataError> {
-        Python::attach(|py| match loads(py, bytes) {
-            Ok(object) => Ok(Arc::new(PyValue {
-                object: object.unbind(),
-                nbytes: AtomicUsize::new(self.nbytes.load(Ordering::Relaxed)),
-            }) as Arc<dyn Object>),
-            Err(error) => {
-                let (what, reason) = self.failure(py, &error);
-                Err(DataError::Decode { what, reason })
-            }
-        })
+    fn decoder(&self) -> Decode {
+        |source| {
+            Python::attach(|py| {
+                let object =
+                    Pickle::read(py, source)?.loads(py).map_err(|e| CodecError::Codec(e.to_string()))?;
+                Ok(Arc::new(PyValue { object: object.unbind(), nbytes: AtomicUsize::new(usize::MAX) })
+                    as Arc<dyn Object>)
+            })
+        }
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -106,18 +100,85 @@ fn sizeof(object: &Bound<'_, PyAny>) -> usize {
         .unwrap_or(SCALAR)
 }
 
-/// Pickles with the fast pickler, and by value with cloudpickle what that cannot name.
-pub(crate) fn dumps(object: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    let py = object.py();
-    let pickled = py
-        .import("pickle")?
-        .call_method1("dumps", (object, 5))
-        .or_else(|_| py.import("cloudpickle")?.call_method1("dumps", (object, 5)))?;
-    Ok(pickled.cast::<PyBytes>()?.as_bytes().to_vec())
+fn codec_error(object: &Bound<'_, PyAny>, error: &PyErr) -> CodecError {
+    let class = object.get_type().name().map_or("object".to_string(), |name| name.to_string());
+    CodecError::Codec(format!("{class} cannot be pickled: {error}"))
 }
 
-pub(crate) fn loads<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    py.import("pickle")?.call_method1("loads", (PyBytes::new(py, bytes),))
+/// An object's pickle: a small stream, and the buffers that the object holds, as they lie in memory.
+struct Pickle<'py> {
+    stream: Bound<'py, PyBytes>,
+    buffers: Vec<Bound<'py, PyAny>>,
+}
+
+impl<'py> Pickle<'py> {
+    /// Pickles by reference where that works, else functions and classes by value.
+    fn dumps(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        let dumps = |module: &str| -> PyResult<Self> {
+            let buffers = PyList::empty(py);
+            let options = PyDict::new(py);
+            options.set_item("protocol", 5)?;
+            options.set_item("buffer_callback", buffers.getattr("append")?)?;
+            let stream = py.import(module)?.call_method("dumps", (object,), Some(&options))?;
+            let buffers = buffers.iter().map(|b| b.call_method0("raw")).collect::<PyResult<_>>()?;
+            Ok(Pickle { stream: stream.cast_into()?, buffers })
+        };
+        dumps("pickle").or_else(|_| dumps("cloudpickle"))
+    }
+
+    fn loads(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let options = PyDict::new(py);
+        options.set_item("buffers", &self.buffers)?;
+        py.import("pickle")?.call_method("loads", (&self.stream,), Some(&options))
+    }
+
+    fn write(&self, sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
+        let mut put = |bytes: &[u8]| -> std::io::Result<()> {
+            sink.write_all(&(bytes.len() as u64).to_le_bytes())?;
+            sink.write_all(bytes)
+        };
+        put(self.stream.as_bytes())?;
+        for buffer in &self.buffers {
+            let buffer = PyBuffer::<u8>::get(buffer).map_err(|e| CodecError::Codec(e.to_string()))?;
+            // SAFETY: `raw()` gives contiguous bytes, which the view keeps alive. Whoever writes to
+            // a task's result while it is saved gets torn numbers, not torn memory.
+            put(unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast::<u8>(), buffer.len_bytes()) })?;
+        }
+        sink.write_all(&u64::MAX.to_le_bytes())?;
+        Ok(())
+    }
+
+    fn read(py: Python<'py>, source: &mut (dyn Read + Send)) -> Result<Self, CodecError> {
+        let mut length = [0u8; 8];
+        let mut buffers = Vec::new();
+        let mut stream = None;
+        loop {
+            source.read_exact(&mut length)?;
+            let length = match u64::from_le_bytes(length) {
+                u64::MAX => break,
+                length => length as usize,
+            };
+            let mut failure = None;
+            let mut fill = |bytes: &mut [u8]| {
+                failure = source.read_exact(bytes).err();
+                Ok(())
+            };
+            // Arrays over a bytearray can be written to, as they could before.
+            let read: PyResult<()> = match &stream {
+                None => PyBytes::new_with(py, length, &mut fill).map(|bytes| stream = Some(bytes)),
+                Some(_) => PyByteArray::new_with(py, length, &mut fill).map(|b| buffers.push(b.into_any())),
+            };
+            read.map_err(|e| CodecError::Codec(e.to_string()))?;
+            if let Some(error) = failure {
+                return Err(error.into());
+            }
+        }
+        match stream {
+            Some(stream) => Ok(Pickle { stream, buffers }),
+            None => Err(CodecError::Codec("the pickle is empty".into())),
+        }
+    }
 }
 
 /// The Python object that a value stands for.
@@ -128,7 +189,7 @@ pub(crate) fn value_to_py<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound
             None => Err(PyTypeError::new_err("this value belongs to another language than Python")),
         },
         Value::Bytes(bytes) => Ok(PyBytes::new(py, bytes).into_any()),
-        Value::Frame(_) => Err(PyTypeError::new_err("a frame partition has no Python form here")),
+        Value::Frame(frame) => crate::arrow::to_pandas(py, frame.clone(), crate::arrow::Lend::Writable),
     }
 }
 
@@ -200,7 +261,7 @@ impl Work for PyTask {
         run(&self.node, inputs)
     }
 
-    fn is_alias(&self) -> bool {
+    fn is_alias(&self, _index: u32) -> bool {
         matches!(self.node, Node::Input(0))
     }
 }
@@ -220,6 +281,10 @@ impl Work for PyTasks {
 
     fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
         run(&self.nodes[index as usize], inputs)
+    }
+
+    fn is_alias(&self, index: u32) -> bool {
+        matches!(self.nodes[index as usize], Node::Input(0))
     }
 }
 
