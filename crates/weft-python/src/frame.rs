@@ -1,5 +1,432 @@
-use pyo3::prelude::*;
+//! `FrameExpr`: the handle that Python's collections hold beside their pandas meta.
+//!
+//! Every method either gives a new handle or raises `NotImplementedError`, which says that there
+//! is no native kernel with exactly pandas' result: the face then makes a host step of it.
 
-pub(crate) fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+use pyo3::exceptions::{PyKeyError, PyNotImplementedError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString};
+use weft_data::{DType, Kind, TimeUnit};
+use weft_frame::{Agg, Arg, BinaryOp, DtField, Expr, ExprError, Func, Literal, Op, Scalar, UnaryOp};
+use weft_graph::Key;
+
+use crate::arrow::{self, label_to_py};
+
+/// An expression over tables: immutable, shared, named by its content.
+///
+/// Two handles are equal when they describe the same thing. Operations that have no native kernel
+/// raise ``NotImplementedError``.
+#[pyclass(frozen, name = "FrameExpr", module = "weft._weft")]
+#[derive(Debug)]
+pub(crate) struct FrameExpr {
+    pub(crate) expr: Expr,
+}
+
+fn raise(error: ExprError) -> PyErr {
+    match error {
+        ExprError::Unsupported(what) => PyNotImplementedError::new_err(what),
+        ExprError::NoColumn { .. } => PyKeyError::new_err(error.to_string()),
+        ExprError::Invalid(message) => PyValueError::new_err(message),
+    }
+}
+
+fn wrap(expr: Result<Expr, ExprError>) -> PyResult<FrameExpr> {
+    expr.map(|expr| FrameExpr { expr }).map_err(raise)
+}
+
+fn unsupported(what: impl Into<String>) -> PyErr {
+    PyNotImplementedError::new_err(what.into())
+}
+
+/// A column label. Raises `NotImplementedError` for labels that frames cannot have.
+fn label_from_py(object: &Bound<'_, PyAny>) -> PyResult<Key> {
+    arrow::label_from_py(object).map_err(|error| unsupported(error.to_string()))
+}
+
+fn optional_label(object: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Key>> {
+    object.map(label_from_py).transpose()
+}
+
+fn dtype_from_name(name: &str) -> PyResult<DType> {
+    DType::from_name(name).ok_or_else(|| unsupported(format!("the dtype {name}")))
+}
+
+/// A value that the user wrote: Python and NumPy scalars, `Timestamp`, `Timedelta`, None, NaN, NaT.
+fn literal_from_py(object: &Bound<'_, PyAny>) -> PyResult<Literal> {
+    if object.is_none() {
+        return Ok(Literal::weak(Scalar::Missing));
+    }
+    if let Ok(value) = object.cast_exact::<PyBool>() {
+        return Ok(Literal::weak(Scalar::Bool(value.is_true())));
+    }
+    if object.is_exact_instance_of::<PyInt>() {
+        return integer_from_py(object).map(Literal::weak);
+    }
+    if let Ok(value) = object.cast_exact::<PyFloat>() {
+        return Ok(Literal::weak(float_scalar(value.value())));
+    }
+    if let Ok(text) = object.cast::<PyString>() {
+        return Ok(Literal::weak(Scalar::Str(text.to_cow()?.as_ref().into())));
+    }
+    let class = object.get_type();
+    let name = class.name()?.to_string();
+    match name.as_str() {
+        "Timestamp" => {
+            let unit = time_unit(object)?;
+            let zone = match object.getattr("tz")? {
+                zone if zone.is_none() => None,
+                zone => Some(zone.str()?.to_cow()?.as_ref().into()),
+            };
+            let value = object.getattr("_value")?.extract()?;
+            return Ok(Literal::weak(Scalar::Datetime { value, unit, zone }));
+        }
+        "Timedelta" => {
+            let value = object.getattr("_value")?.extract()?;
+            return Ok(Literal::weak(Scalar::Timedelta { value, unit: time_unit(object)? }));
+        }
+        "NaTType" | "NAType" => return Ok(Literal::weak(Scalar::Missing)),
+        _ => {}
+    }
+    // NumPy scalars carry a dtype, which takes part in promotion.
+    if let Ok(dtype) = object.getattr("dtype") {
+        let name = dtype.str()?.to_string();
+        if let Some(dtype) = DType::from_name(&name) {
+            let item = object.call_method0("item")?;
+            let value = match dtype {
+                DType::Bool => Scalar::Bool(item.extract()?),
+                DType::Float32 | DType::Float64 => float_scalar(item.extract()?),
+                ref dtype if dtype.is_integer() => integer_from_py(&item)?,
+                _ => return Err(unsupported(format!("a NumPy scalar of {name}"))),
+            };
+            return Ok(Literal { value, dtype: Some(dtype) });
+        }
+    }
+    Err(unsupported(format!("a {name} as value")))
+}
+
+fn float_scalar(value: f64) -> Scalar {
+    if value.is_nan() { Scalar::Missing } else { Scalar::Float(value) }
+}
+
+fn integer_from_py(object: &Bound<'_, PyAny>) -> PyResult<Scalar> {
+    if let Ok(value) = object.extract::<i64>() {
+        return Ok(Scalar::Int(value));
+    }
+    match object.extract::<u64>() {
+        Ok(value) => Ok(Scalar::UInt(value)),
+        Err(_) => Err(unsupported("an integer of more than 64 bits")),
+    }
+}
+
+fn time_unit(object: &Bound<'_, PyAny>) -> PyResult<TimeUnit> {
+    let unit: String = object.getattr("unit")?.extract()?;
+    TimeUnit::from_name(&unit).ok_or_else(|| unsupported(format!("the time unit {unit}")))
+}
+
+fn arg_from_py(object: &Bound<'_, PyAny>) -> PyResult<Arg> {
+    if let Ok(handle) = object.cast::<FrameExpr>() {
+        return Ok(Arg::from(&handle.get().expr));
+    }
+    literal_from_py(object).map(Arg::Literal)
+}
+
+fn func_from_py(name: &str, ddof: Option<i64>, dropna: Option<bool>) -> PyResult<Func> {
+    let func = Func::from_name(name).ok_or_else(|| unsupported(format!("the aggregation {name}")))?;
+    Ok(match func {
+        Func::Var { ddof: default } => Func::Var { ddof: ddof.unwrap_or(default) },
+        Func::Std { ddof: default } => Func::Std { ddof: ddof.unwrap_or(default) },
+        Func::NUnique { dropna: default } => Func::NUnique { dropna: dropna.unwrap_or(default) },
+        other => other,
+    })
+}
+
+/// `"table"`, `"series"` or `"unnamed"` (a Series without a name).
+fn kind_from_name(name: &str) -> PyResult<Kind> {
+    match name {
+        "table" => Ok(Kind::Table),
+        "series" => Ok(Kind::Series { named: true }),
+        "unnamed" => Ok(Kind::Series { named: false }),
+        "scalar" => Ok(Kind::Scalar),
+        other => Err(PyValueError::new_err(format!(
+            "kind is 'table', 'series', 'unnamed' or 'scalar', not {other:?}"
+        ))),
+    }
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Table => "table",
+        Kind::Series { named: true } => "series",
+        Kind::Series { named: false } => "unnamed",
+        Kind::Scalar => "scalar",
+    }
+}
+
+#[pymethods]
+impl FrameExpr {
+    /// The deterministic name that its keys start with.
+    #[getter]
+    fn name(&self) -> String {
+        self.expr.name()
+    }
+
+    #[getter]
+    fn npartitions(&self) -> u32 {
+        self.expr.npartitions()
+    }
+
+    /// ``(label, dtype name)`` of each column; the dtype is None for what only pandas can hold.
+    #[getter]
+    fn schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for field in &self.expr.schema().fields {
+            let dtype = field.dtype.as_ref().map(|dtype| dtype.to_string());
+            list.append((label_to_py(py, &field.label)?, dtype))?;
+        }
+        Ok(list)
+    }
+
+    /// ``"table"``, ``"series"``, ``"unnamed"`` (a Series without a name) or ``"scalar"``.
+    #[getter]
+    fn kind(&self) -> &'static str {
+        kind_name(self.expr.schema().kind)
+    }
+
+    /// Equal for handles whose rows are the same, one by one.
+    #[getter]
+    fn space(&self) -> String {
+        format!("{:032x}", self.expr.space())
+    }
+
+    /// The steps as indented text, each marked native or fallback.
+    fn explain(&self) -> String {
+        self.expr.explain()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("FrameExpr({}, npartitions={})", self.expr.name(), self.expr.npartitions())
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.cast::<FrameExpr>().is_ok_and(|other| other.get().expr == self.expr)
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.expr.digest() as u64
+    }
+
+    /// A table of some columns, in the order given.
+    fn project(&self, labels: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
+        wrap(self.expr.project(labels.iter().map(label_from_py).collect::<PyResult<_>>()?))
+    }
+
+    /// One column as a Series.
+    fn column(&self, label: &Bound<'_, PyAny>) -> PyResult<Self> {
+        wrap(self.expr.column(label_from_py(label)?))
+    }
+
+    /// Adds or replaces columns: ``[(label, FrameExpr of a Series), …]``.
+    fn assign(&self, columns: Vec<(Bound<'_, PyAny>, PyRef<'_, FrameExpr>)>) -> PyResult<Self> {
+        wrap(self.expr.assign(series_list(columns)?))
+    }
+
+    /// A table of Series of the same rows: ``[(label, FrameExpr), …]``.
+    #[staticmethod]
+    fn table(columns: Vec<(Bound<'_, PyAny>, PyRef<'_, FrameExpr>)>) -> PyResult<Self> {
+        wrap(Expr::table(series_list(columns)?))
+    }
+
+    /// New labels for all columns of a table.
+    fn rename(&self, labels: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
+        wrap(self.expr.rename(labels.iter().map(label_from_py).collect::<PyResult<_>>()?))
+    }
+
+    /// A Series under another name, or none.
+    fn rename_series(&self, name: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
+        wrap(self.expr.rename_series(optional_label(name.as_ref())?))
+    }
+
+    /// A Series as a table of one column.
+    #[pyo3(signature = (name=None))]
+    fn to_frame(&self, name: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
+        wrap(self.expr.to_frame(optional_label(name.as_ref())?))
+    }
+
+    /// ``neg``, ``pos``, ``invert``, ``abs``, ``isna`` or ``notna``.
+    fn unary(&self, op: &str) -> PyResult<Self> {
+        let op = UnaryOp::from_name(op).ok_or_else(|| unsupported(format!("the operation {op}")))?;
+        wrap(self.expr.unary(op))
+    }
+
+    /// An operator by its name in Python's `operator` (``add``, ``truediv``, ``lt``, ``and``, …) with a
+    /// handle or a value; `reverse`: the other one stands on the left.
+    #[pyo3(signature = (op, other, reverse=false))]
+    fn binary(&self, op: &str, other: &Bound<'_, PyAny>, reverse: bool) -> PyResult<Self> {
+        let op = BinaryOp::from_name(op.trim_matches('_'))
+            .ok_or_else(|| unsupported(format!("the operation {op}")))?;
+        let (own, other) = (Arg::from(&self.expr), arg_from_py(other)?);
+        wrap(if reverse { Expr::binary(op, other, own) } else { Expr::binary(op, own, other) })
+    }
+
+    /// A field of a datetime Series: ``hour``, ``dayofweek``, ….
+    fn dt(&self, field: &str) -> PyResult<Self> {
+        let field = DtField::from_name(field).ok_or_else(|| unsupported(format!("dt.{field}")))?;
+        wrap(self.expr.dt(field))
+    }
+
+    fn fillna(&self, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        wrap(self.expr.fillna(literal_from_py(value)?))
+    }
+
+    /// Another dtype, by pandas' name.
+    fn astype(&self, dtype: &str) -> PyResult<Self> {
+        wrap(self.expr.astype(dtype_from_name(dtype)?))
+    }
+
+    fn isin(&self, values: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
+        let values = values.iter().map(|value| literal_from_py(value).map(|literal| literal.value));
+        wrap(self.expr.isin(values.collect::<PyResult<_>>()?))
+    }
+
+    #[pyo3(signature = (decimals=0))]
+    fn round(&self, decimals: i32) -> PyResult<Self> {
+        wrap(self.expr.round(decimals))
+    }
+
+    /// Whether values lie between two others; `inclusive`: both, neither, left or right.
+    #[pyo3(signature = (left, right, inclusive="both"))]
+    fn between(&self, left: &Bound<'_, PyAny>, right: &Bound<'_, PyAny>, inclusive: &str) -> PyResult<Self> {
+        let (above, below) = match inclusive {
+            "both" => (BinaryOp::Ge, BinaryOp::Le),
+            "left" => (BinaryOp::Ge, BinaryOp::Lt),
+            "right" => (BinaryOp::Gt, BinaryOp::Le),
+            "neither" => (BinaryOp::Gt, BinaryOp::Lt),
+            _ => {
+                return Err(PyValueError::new_err(
+                    "Inclusive has to be either string of 'both','left', 'right', or 'neither'.",
+                ));
+            }
+        };
+        let above = Expr::binary(above, &self.expr, arg_from_py(left)?).map_err(raise)?;
+        let below = Expr::binary(below, &self.expr, arg_from_py(right)?).map_err(raise)?;
+        wrap(Expr::binary(BinaryOp::And, above, below))
+    }
+
+    #[pyo3(signature = (lower=None, upper=None))]
+    fn clip(&self, lower: Option<Bound<'_, PyAny>>, upper: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
+        let lower = lower.as_ref().map(literal_from_py).transpose()?;
+        let upper = upper.as_ref().map(literal_from_py).transpose()?;
+        wrap(self.expr.clip(lower, upper))
+    }
+
+    /// Own values where `condition` holds, else `other` (missing by default).
+    #[pyo3(name = "where", signature = (condition, other=None))]
+    fn where_(&self, condition: &FrameExpr, other: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
+        let other = match &other {
+            Some(other) => arg_from_py(other)?,
+            None => Arg::Literal(Literal::weak(Scalar::Missing)),
+        };
+        wrap(self.expr.where_(&condition.expr, other))
+    }
+
+    /// `other` where `condition` holds, else own values.
+    #[pyo3(signature = (condition, other=None))]
+    fn mask(&self, condition: &FrameExpr, other: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
+        let other = match &other {
+            Some(other) => arg_from_py(other)?,
+            None => Arg::Literal(Literal::weak(Scalar::Missing)),
+        };
+        wrap(Expr::elementwise(Op::Where, vec![(&condition.expr).into(), other, (&self.expr).into()]))
+    }
+
+    /// The rows where a bool Series of the same rows is True.
+    fn filter(&self, mask: &FrameExpr) -> PyResult<Self> {
+        wrap(self.expr.filter(&mask.expr))
+    }
+
+    /// A Series to a scalar, a table to a Series with one value for each column:
+    /// ``size count sum prod mean min max var std any all nunique``.
+    #[pyo3(signature = (func, *, ddof=None, dropna=None))]
+    fn reduce(&self, func: &str, ddof: Option<i64>, dropna: Option<bool>) -> PyResult<Self> {
+        wrap(self.expr.reduce(func_from_py(func, ddof, dropna)?))
+    }
+
+    /// Number of rows, as a scalar.
+    fn len(&self) -> PyResult<Self> {
+        wrap(self.expr.len())
+    }
+
+    /// Aggregates groups of rows.
+    ///
+    /// `keys` is ``[(index name or None, FrameExpr of a Series), …]``; `aggs` is
+    /// ``[(label, func, FrameExpr of a Series or None, {"ddof": …} or None), …]``; `kind` says what the
+    /// result is: ``"table"``, ``"series"`` or ``"unnamed"`` (as ``groupby(...).size()``).
+    #[pyo3(signature = (keys, aggs, *, dropna=true, sort=true, kind="table"))]
+    #[allow(clippy::type_complexity, reason = "the shape of the Python call, extracted in one place")]
+    fn groupby(
+        &self,
+        keys: Vec<(Option<Bound<'_, PyAny>>, PyRef<'_, FrameExpr>)>,
+        aggs: Vec<(
+            Bound<'_, PyAny>,
+            String,
+            Option<PyRef<'_, FrameExpr>>,
+            Option<std::collections::HashMap<String, i64>>,
+        )>,
+        dropna: bool,
+        sort: bool,
+        kind: &str,
+    ) -> PyResult<Self> {
+        let keys = keys
+            .iter()
+            .map(|(name, key)| Ok((optional_label(name.as_ref())?, key.expr.clone())))
+            .collect::<PyResult<Vec<_>>>()?;
+        let aggs = aggs
+            .iter()
+            .map(|(label, func, input, options)| {
+                let option = |name: &str| options.as_ref().and_then(|options| options.get(name).copied());
+                let func = func_from_py(func, option("ddof"), option("dropna").map(|flag| flag != 0))?;
+                let input = input.as_ref().map(|input| input.expr.clone());
+                Ok(Agg { label: label_from_py(label)?, func, input })
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        wrap(self.expr.groupby(keys, aggs, dropna, sort, kind_from_name(kind)?))
+    }
+
+    /// How often each value of a Series occurs.
+    #[pyo3(signature = (*, sort=true, ascending=false, dropna=true, normalize=false))]
+    fn value_counts(&self, sort: bool, ascending: bool, dropna: bool, normalize: bool) -> PyResult<Self> {
+        wrap(self.expr.value_counts(sort, ascending, dropna, normalize))
+    }
+
+    /// The first `n` rows of the first `npartitions` partitions (-1: of all), as one partition.
+    #[pyo3(signature = (n=5, npartitions=1))]
+    fn head(&self, n: usize, npartitions: i64) -> PyResult<Self> {
+        let partitions = u32::try_from(npartitions).unwrap_or(u32::MAX);
+        wrap(self.expr.head(n, partitions))
+    }
+
+    /// The last `n` rows of the last partition.
+    #[pyo3(signature = (n=5))]
+    fn tail(&self, n: usize) -> PyResult<Self> {
+        wrap(self.expr.tail(n))
+    }
+
+    /// Some partitions, in this order.
+    fn partitions(&self, which: Vec<u32>) -> PyResult<Self> {
+        wrap(self.expr.partitions(which))
+    }
+
+    /// The partitions of several tables or Series that look the same, one after the other.
+    #[staticmethod]
+    fn concat(inputs: Vec<PyRef<'_, FrameExpr>>) -> PyResult<Self> {
+        wrap(Expr::concat(inputs.iter().map(|input| input.expr.clone()).collect()))
+    }
+}
+
+fn series_list(columns: Vec<(Bound<'_, PyAny>, PyRef<'_, FrameExpr>)>) -> PyResult<Vec<(Key, Expr)>> {
+    columns.iter().map(|(label, series)| Ok((label_from_py(label)?, series.expr.clone()))).collect()
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<FrameExpr>()
 }
