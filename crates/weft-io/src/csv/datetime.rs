@@ -1,0 +1,237 @@
+//! Dates and times in fixed layouts.
+//!
+//! pandas guesses one layout from the first value of a column and then holds all values to it. So does this
+//! module; layouts that it does not know are left to pandas.
+
+/// The layout of the values of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    date: DateOrder,
+    /// Between the parts of the date; 0 for none.
+    separator: u8,
+    time: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DateOrder {
+    YearMonthDay,
+    MonthDayYear,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Time {
+    /// Between date and time: a space or `T`.
+    separator: u8,
+    seconds: bool,
+    fraction: bool,
+}
+
+/// Days from 1970-01-01 to a day of the proleptic Gregorian calendar.
+#[inline(always)]
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    // Years that begin in March put the leap day last.
+    let shifted = year - i64::from(month <= 2);
+    let era = shifted.div_euclid(400);
+    let year_of_era = shifted.rem_euclid(400);
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+fn date(year: i64, month: i64, day: i64) -> Option<i64> {
+    let valid = year >= 1 && (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
+    valid.then(|| days(year, month, day))
+}
+
+/// `count` digits at `at`.
+#[inline(always)]
+fn number(text: &[u8], at: usize, count: usize) -> Option<i64> {
+    let mut value = 0;
+    for &byte in text.get(at..at + count)? {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(value)
+}
+
+impl Layout {
+    pub(crate) const ISO_SECONDS: Layout = Layout {
+        date: DateOrder::YearMonthDay,
+        separator: b'-',
+        time: Some(Time { separator: b' ', seconds: true, fraction: false }),
+    };
+
+    /// The layout of `text`, if it is one of those that are known.
+    pub(crate) fn guess(text: &[u8]) -> Option<Layout> {
+        let dates = [
+            (DateOrder::YearMonthDay, b'-', 10),
+            (DateOrder::YearMonthDay, b'/', 10),
+            (DateOrder::YearMonthDay, 0, 8),
+            (DateOrder::MonthDayYear, b'/', 10),
+            (DateOrder::MonthDayYear, b'-', 10),
+        ];
+        for (date, separator, length) in dates {
+            let plain = Layout { date, separator, time: None };
+            if text.len() < length || plain.parse(&text[..length], 1).is_none() {
+                continue;
+            }
+            let rest = &text[length..];
+            if rest.is_empty() {
+                return Some(plain);
+            }
+            let time = Time { separator: rest[0], seconds: rest.len() > 6, fraction: rest.len() > 9 };
+            let layout = Layout { time: Some(time), ..plain };
+            let known = matches!(rest[0], b' ' | b'T') && separator != 0;
+            return (known && layout.parse(text, 1).is_some()).then_some(layout);
+        }
+        None
+    }
+
+    /// `text` as a count of `per_second` since 1970. Digits finer than that are not taken.
+    pub(crate) fn parse(&self, text: &[u8], per_second: i64) -> Option<i64> {
+        let s = self.separator;
+        let gap = usize::from(s != 0);
+        let separated = |i: usize, j: usize| gap == 0 || (text.get(i) == Some(&s) && text.get(j) == Some(&s));
+        let (day, at) = match self.date {
+            DateOrder::YearMonthDay => {
+                if !separated(4, 6 + gap) {
+                    return None;
+                }
+                let month = number(text, 4 + gap, 2)?;
+                (date(number(text, 0, 4)?, month, number(text, 6 + 2 * gap, 2)?)?, 8 + 2 * gap)
+            }
+            DateOrder::MonthDayYear => {
+                if !separated(2, 5) {
+                    return None;
+                }
+                (date(number(text, 6, 4)?, number(text, 0, 2)?, number(text, 3, 2)?)?, 10)
+            }
+        };
+        let seconds = day * 86_400;
+        let Some(time) = self.time else {
+            return (text.len() == at).then(|| seconds.checked_mul(per_second)).flatten();
+        };
+        if text.get(at) != Some(&time.separator) || text.get(at + 3) != Some(&b':') {
+            return None;
+        }
+        let (hour, minute) = (number(text, at + 1, 2)?, number(text, at + 4, 2)?);
+        let mut end = at + 6;
+        let mut second = 0;
+        if time.seconds {
+            if text.get(end) != Some(&b':') {
+                return None;
+            }
+            second = number(text, end + 1, 2)?;
+            end += 3;
+        }
+        if hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let mut fraction = 0;
+        if time.fraction {
+            let digits = text.get(end + 1..).filter(|digits| (1..=9).contains(&digits.len()))?;
+            if text[end] != b'.' {
+                return None;
+            }
+            let nanos = number(digits, 0, digits.len())? * 10_i64.pow(9 - digits.len() as u32);
+            fraction = nanos / (1_000_000_000 / per_second);
+            if per_second > 1 && nanos % (1_000_000_000 / per_second) != 0 {
+                return None;
+            }
+            end = text.len();
+        }
+        if end != text.len() {
+            return None;
+        }
+        (seconds + hour * 3600 + minute * 60 + second).checked_mul(per_second)?.checked_add(fraction)
+    }
+
+    /// Digits after the second in `text`.
+    pub(crate) fn fraction_digits(&self, text: &[u8]) -> usize {
+        match self.time {
+            Some(Time { fraction: true, .. }) => {
+                text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count()
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// `YYYY-MM-DD HH:MM:SS` in microseconds: eight bytes at a time, one check at the end.
+/// `None` asks for [`Layout::parse`].
+#[inline(always)]
+pub(crate) fn iso_seconds(text: &[u8]) -> Option<i64> {
+    let text: &[u8; 19] = text.try_into().ok()?;
+    let digit = |i: usize| i64::from(text[i].wrapping_sub(b'0'));
+    let mut bad =
+        (text[4] != b'-') | (text[7] != b'-') | (text[10] != b' ') | (text[13] != b':') | (text[16] != b':');
+    for i in [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18] {
+        bad |= text[i].wrapping_sub(b'0') > 9;
+    }
+    let two = |i: usize| digit(i) * 10 + digit(i + 1);
+    let year = two(0) * 100 + two(2);
+    let (month, day) = (two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
+    bad |= (month == 0) | (month > 12) | (day == 0) | (day > 28) | (year == 0);
+    bad |= (hour > 23) | (minute > 59) | (second > 59);
+    if bad {
+        return None;
+    }
+    Some((days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second) * 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_days() {
+        assert_eq!(days(1970, 1, 1), 0);
+        assert_eq!(days(2000, 2, 29), 11_016);
+        assert_eq!(days(1, 1, 1), -719_162);
+        assert_eq!(days(9999, 12, 31), 2_932_896);
+    }
+
+    #[test]
+    fn layouts() {
+        let cases = [
+            ("2018-04-01 12:34:56", 1_522_586_096_000_000),
+            ("2018-04-01T12:34:56", 1_522_586_096_000_000),
+            ("2018-04-01 12:34", 1_522_586_040_000_000),
+            ("2018-04-01", 1_522_540_800_000_000),
+            ("2018/04/01", 1_522_540_800_000_000),
+            ("20180401", 1_522_540_800_000_000),
+            ("04/01/2018", 1_522_540_800_000_000),
+            ("2018-04-01 12:34:56.5", 1_522_586_096_500_000),
+            ("2018-04-01 12:34:56.000007", 1_522_586_096_000_007),
+        ];
+        for (text, expected) in cases {
+            let layout = Layout::guess(text.as_bytes());
+            assert_eq!(layout.and_then(|l| l.parse(text.as_bytes(), 1_000_000)), Some(expected), "{text}");
+        }
+        for text in [
+            "2018-02-29",
+            "2018-13-01",
+            "foo",
+            "",
+            "2018-04-01 24:00:00",
+            "2018-04-01 1:02:03",
+            "2018-04-01Z",
+        ] {
+            assert_eq!(Layout::guess(text.as_bytes()), None, "{text}");
+        }
+        let iso = "2018-04-01 12:34:56".as_bytes();
+        assert_eq!(iso_seconds(iso), Layout::ISO_SECONDS.parse(iso, 1_000_000));
+    }
+}

@@ -1,0 +1,274 @@
+//! Numbers and truth values from text, exactly as pandas' C parser reads them.
+
+use super::options::{CsvOptions, FloatPrecision};
+
+/// How numbers are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NumberSyntax {
+    pub decimal: u8,
+    pub thousands: Option<u8>,
+    pub round_trip: bool,
+}
+
+impl NumberSyntax {
+    pub(crate) fn new(options: &CsvOptions) -> Self {
+        NumberSyntax {
+            decimal: options.decimal,
+            thousands: options.thousands,
+            round_trip: options.float_precision == FloatPrecision::RoundTrip,
+        }
+    }
+}
+
+/// What C's `isspace` accepts.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+fn trim_start(text: &[u8]) -> &[u8] {
+    &text[text.iter().take_while(|&&byte| is_space(byte)).count()..]
+}
+
+fn trim(text: &[u8]) -> &[u8] {
+    let text = trim_start(text);
+    &text[..text.len() - text.iter().rev().take_while(|&&byte| is_space(byte)).count()]
+}
+
+/// An integer in text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Integer {
+    Small(i64),
+    /// Above `i64::MAX`.
+    Large(u64),
+    /// All digits, yet in neither type.
+    Overflow,
+    No,
+}
+
+pub(crate) fn integer(text: &[u8], syntax: NumberSyntax) -> Integer {
+    let text = trim(text);
+    let (negative, digits) = match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, text),
+    };
+    if !digits.first().is_some_and(u8::is_ascii_digit) {
+        return Integer::No;
+    }
+    let mut magnitude = Some(0u64);
+    for &byte in digits {
+        if byte.is_ascii_digit() {
+            magnitude = magnitude
+                .and_then(|value| value.checked_mul(10))
+                .and_then(|value| value.checked_add(u64::from(byte - b'0')));
+        } else if Some(byte) != syntax.thousands {
+            return Integer::No;
+        }
+    }
+    match (magnitude, negative) {
+        (Some(value), false) => i64::try_from(value).map_or(Integer::Large(value), Integer::Small),
+        (Some(value), true) if value <= 1 << 63 => Integer::Small((value as i64).wrapping_neg()),
+        _ => Integer::Overflow,
+    }
+}
+
+/// An `i64` in plain digits with an optional minus, up to 16 of them: nearly every integer there is.
+/// `None` asks for [`integer`].
+#[inline(always)]
+pub(crate) fn short_integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    if digits.is_empty() || digits.len() > 16 {
+        return None;
+    }
+    let mut value = 0i64;
+    let mut bad = 0u8;
+    for &byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        bad |= u8::from(digit > 9);
+        value = value * 10 + i64::from(digit);
+    }
+    if bad != 0 {
+        return None;
+    }
+    Some(if negative { -value } else { value })
+}
+
+/// Powers of ten that a double holds exactly enough for pandas' own parser: 1e0 to 1e308.
+fn power_of_ten(exponent: usize) -> f64 {
+    static POWERS: std::sync::LazyLock<Vec<f64>> = std::sync::LazyLock::new(|| {
+        (0..=308).map(|e| format!("1e{e}").parse().unwrap_or(f64::NAN)).collect()
+    });
+    POWERS[exponent]
+}
+
+/// 10^0 … 10^22: exact in a double.
+const EXACT: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
+];
+
+/// A float of at most 15 digits, a `.` or none, no exponent: exact in integer arithmetic, and then one correctly
+/// rounded division, so that all parsers agree on it. `None` asks for [`float`].
+#[inline(always)]
+pub(crate) fn short_float(text: &[u8]) -> Option<f64> {
+    let (negative, rest) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    if rest.is_empty() || rest.len() > 16 {
+        return None;
+    }
+    let mut mantissa = 0u64;
+    // The number of bytes after the point, once there is one.
+    let mut point = usize::MAX;
+    for (i, &byte) in rest.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            mantissa = mantissa * 10 + u64::from(digit);
+        } else if byte == b'.' && point == usize::MAX {
+            point = rest.len() - 1 - i;
+        } else {
+            return None;
+        }
+    }
+    let digits = rest.len() - usize::from(point != usize::MAX);
+    if digits == 0 || digits > 15 {
+        return None;
+    }
+    let scale = if point == usize::MAX { 0 } else { point };
+    let value = mantissa as f64 / EXACT[scale];
+    Some(if negative { -value } else { value })
+}
+
+/// Any float that pandas accepts, infinities included.
+pub(crate) fn float(text: &[u8], syntax: NumberSyntax) -> Option<f64> {
+    let number = if syntax.round_trip { exact(text, syntax) } else { high(text, syntax) };
+    number.or_else(|| infinity(text))
+}
+
+/// pandas' `high` precision: 17 digits as an integer, then one multiplication or division by a power of ten.
+fn high(text: &[u8], syntax: NumberSyntax) -> Option<f64> {
+    const MAX_DIGITS: usize = 17;
+    let text = trim_start(text);
+    let (negative, mut rest) = match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, text),
+    };
+    let mut mantissa = 0u64;
+    let mut digits = 0;
+    let mut exponent = 0i64;
+    while let Some((&byte, tail)) = rest.split_first().filter(|(byte, _)| byte.is_ascii_digit()) {
+        if digits < MAX_DIGITS {
+            mantissa = mantissa * 10 + u64::from(byte - b'0');
+            digits += 1;
+        } else {
+            exponent += 1;
+        }
+        rest = tail;
+        if syntax.thousands.is_some() && rest.first().copied() == syntax.thousands {
+            rest = &rest[1..];
+        }
+    }
+    if rest.first() == Some(&syntax.decimal) {
+        rest = &rest[1..];
+        while let Some((&byte, tail)) = rest.split_first().filter(|(byte, _)| byte.is_ascii_digit()) {
+            if digits < MAX_DIGITS {
+                mantissa = mantissa * 10 + u64::from(byte - b'0');
+                digits += 1;
+                exponent -= 1;
+            }
+            rest = tail;
+        }
+    }
+    if digits == 0 {
+        return None;
+    }
+    if matches!(rest.first(), Some(b'e' | b'E')) {
+        let (power, tail) = c_long(&rest[1..])?;
+        exponent = exponent.checked_add(power).unwrap_or(power);
+        rest = tail;
+    }
+    if !trim_start(rest).is_empty() {
+        return None;
+    }
+    let number = mantissa as f64;
+    let number = match exponent {
+        309.. => {
+            if mantissa == 0 {
+                0.0
+            } else {
+                f64::INFINITY
+            }
+        }
+        1..=308 => number * power_of_ten(exponent as usize),
+        -308..=0 => number / power_of_ten(-exponent as usize),
+        -616..=-309 => number / power_of_ten((-308 - exponent) as usize) / power_of_ten(308),
+        _ => 0.0,
+    };
+    Some(if negative { -number } else { number })
+}
+
+/// What C's `strtol` takes from the head of `text`, and the rest; saturates.
+fn c_long(text: &[u8]) -> Option<(i64, &[u8])> {
+    let text = trim_start(text);
+    let (negative, digits) = match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        Some((b'+', rest)) => (false, rest),
+        _ => (false, text),
+    };
+    let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if count == 0 {
+        return None;
+    }
+    let value = digits[..count]
+        .iter()
+        .fold(0i64, |value, &byte| value.saturating_mul(10).saturating_add(i64::from(byte - b'0')));
+    Some((if negative { -value } else { value }, &digits[count..]))
+}
+
+/// Correct rounding.
+fn exact(text: &[u8], syntax: NumberSyntax) -> Option<f64> {
+    let text = trim(text);
+    if !text.iter().any(u8::is_ascii_digit) {
+        return None;
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut whole = true;
+    for &byte in text {
+        if Some(byte) == syntax.thousands && whole && plain.ends_with(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
+        whole &= byte.is_ascii_digit() || matches!(byte, b'+' | b'-');
+        plain.push(match byte {
+            byte if byte == syntax.decimal => '.',
+            b'0'..=b'9' | b'+' | b'-' | b'e' | b'E' => byte as char,
+            _ => return None,
+        });
+    }
+    plain.parse().ok()
+}
+
+fn infinity(text: &[u8]) -> Option<f64> {
+    let (sign, word) = match text.split_first()? {
+        (b'-', rest) => (-1.0, rest),
+        (b'+', rest) => (1.0, rest),
+        _ => (1.0, text),
+    };
+    let known = word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"infinity");
+    known.then_some(sign * f64::INFINITY)
+}
+
+/// `True`, `FALSE`, …
+pub(crate) fn truth(text: &[u8]) -> Option<bool> {
+    if text.eq_ignore_ascii_case(b"true") {
+        Some(true)
+    } else if text.eq_ignore_ascii_case(b"false") {
+        Some(false)
+    } else {
+        None
+    }
+}
