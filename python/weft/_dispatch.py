@@ -1,0 +1,94 @@
+"""Choosing a function by the type of its argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class Dispatch:
+    """A function with one implementation for each type of its first argument.
+
+    The implementation registered for the nearest class in the argument's MRO is called. Libraries that may not be
+    loaded register by :meth:`register_lazy`, under the name of their top-level module: the function given there is
+    called once, before the first argument from that module is dispatched.
+
+    Examples
+    --------
+    >>> describe = Dispatch("describe")
+    >>> @describe.register(object)
+    ... def _(x):
+    ...     return "something"
+    >>> @describe.register((int, float))
+    ... def _(x):
+    ...     return "a number"
+    >>> describe(1), describe(True), describe("x")
+    ('a number', 'a number', 'something')
+    """
+
+    __name__: str
+
+    def __init__(self, name: str | None = None):
+        self._lookup: dict[type, Callable] = {}
+        self._lazy: dict[str, Callable] = {}
+        self._inherited: dict[type, Callable] = {}  # what was found in an MRO; emptied by each registration
+        if name:
+            self.__name__ = name
+
+    def register(self, type: Any, func: Callable | None = None) -> Callable:
+        """Register an implementation for a type or a tuple or list of types; usable as a decorator."""
+
+        def wrapper(func: Callable) -> Callable:
+            types = type if isinstance(type, (tuple, list)) else (type,)
+            for cls in types:
+                self._set(cls, func)
+            self._inherited = {}
+            return func
+
+        return wrapper(func) if func is not None else wrapper
+
+    def _set(self, cls: type, func: Callable) -> None:
+        self._lookup[cls] = func
+
+    def register_lazy(self, toplevel: str, func: Callable | None = None) -> Callable:
+        """Register a function that registers, called when a class of the module ``toplevel`` is first met."""
+
+        def wrapper(func: Callable) -> Callable:
+            self._lazy[toplevel] = func
+            self._inherited = {}
+            return func
+
+        return wrapper(func) if func is not None else wrapper
+
+    def dispatch(self, cls: type) -> Callable:
+        """The implementation for a class.
+
+        Raises
+        ------
+        TypeError
+            Neither the class nor any of its bases has one.
+        """
+        found = self._lookup.get(cls) or self._inherited.get(cls)
+        if found is not None:
+            return found
+        inherited = self._inherited
+        for base in cls.__mro__:
+            toplevel = str(getattr(base, "__module__", "")).partition(".")[0]
+            register = self._lazy.get(toplevel)
+            if register is not None:
+                register()
+                # Removed after it ran: a second thread that comes here meanwhile registers the same once more,
+                # where it would otherwise go on without.
+                self._lazy.pop(toplevel, None)
+                return self.dispatch(cls)
+            found = self._lookup.get(base)
+            if found is not None:
+                inherited[cls] = found
+                return found
+        raise TypeError(f"No dispatch for {cls}")
+
+    def __call__(self, arg: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.dispatch(type(arg))(arg, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<dispatch {getattr(self, '__name__', '')}>"
