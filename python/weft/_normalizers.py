@@ -57,7 +57,8 @@ def register_numpy(normalize_token: Any) -> None:
 
     @normalize_token.register(np.dtype)
     def _(dtype: Any) -> tuple:
-        if dtype.isbuiltin == 1 and dtype.metadata is None:
+        simple = dtype.names is None and dtype.subdtype is None and dtype.metadata is None
+        if simple and dtype.kind in "biufcmMOSUV":
             return "dtype", dtype.str
         return "dtype", dtype.str, dtype.__reduce__()
 
