@@ -329,6 +329,12 @@ impl Shared {
 }
 
 impl Ticket {
+    /// Whether getting the value takes no disk, as things are now.
+    pub fn is_in_memory(&self) -> bool {
+        let accounts = self.store.accounts.lock();
+        !accounts.entries.get(&self.id).is_some_and(|e| matches!(e.place, Place::Disk(_)))
+    }
+
     /// The value, read back from disk if it is there.
     pub fn get(&self) -> Result<Value, DataError> {
         let (file, what) = {
