@@ -33,8 +33,7 @@ mod source;
 
 pub use compress::Compression;
 pub use csv::{
-    Block, ColumnRef, CsvOptions, CsvSource, DtypeMismatch, Encoding, Field, FloatPrecision, Header,
-    Promotion, UseCols,
+    Block, ColumnRef, CsvOptions, CsvSource, DtypeMismatch, Encoding, Field, Header, Promotion, UseCols,
 };
 pub use error::{ColumnMismatch, IoError, Mismatch, ValueErrorKind};
 pub use paths::expand_paths;

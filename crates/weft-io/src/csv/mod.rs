@@ -15,6 +15,7 @@ mod column;
 mod datetime;
 mod header;
 mod infer;
+mod marks;
 mod mismatch;
 mod number;
 mod options;
@@ -23,7 +24,5 @@ mod rows;
 mod scan;
 
 pub use blocks::Block;
-pub use options::{
-    ColumnRef, CsvOptions, DtypeMismatch, Encoding, Field, FloatPrecision, Header, Promotion, UseCols,
-};
+pub use options::{ColumnRef, CsvOptions, DtypeMismatch, Encoding, Field, Header, Promotion, UseCols};
 pub use plan::CsvSource;

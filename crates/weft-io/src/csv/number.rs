@@ -1,22 +1,17 @@
 //! Numbers and truth values from text, exactly as pandas' C parser reads them.
 
-use super::options::{CsvOptions, FloatPrecision};
+use super::options::CsvOptions;
 
 /// How numbers are written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NumberSyntax {
     pub decimal: u8,
     pub thousands: Option<u8>,
-    pub round_trip: bool,
 }
 
 impl NumberSyntax {
     pub(crate) fn new(options: &CsvOptions) -> Self {
-        NumberSyntax {
-            decimal: options.decimal,
-            thousands: options.thousands,
-            round_trip: options.float_precision == FloatPrecision::RoundTrip,
-        }
+        NumberSyntax { decimal: options.decimal, thousands: options.thousands }
     }
 }
 
@@ -145,12 +140,13 @@ pub(crate) fn short_float(text: &[u8]) -> Option<f64> {
 
 /// Any float that pandas accepts, infinities included.
 pub(crate) fn float(text: &[u8], syntax: NumberSyntax) -> Option<f64> {
-    let number = if syntax.round_trip { exact(text, syntax) } else { high(text, syntax) };
+    let number = if syntax.thousands.is_some() { grouped(text, syntax) } else { exact(text, syntax.decimal) };
     number.or_else(|| infinity(text))
 }
 
-/// pandas' `high` precision: 17 digits as an integer, then one multiplication or division by a power of ten.
-fn high(text: &[u8], syntax: NumberSyntax) -> Option<f64> {
+/// A float whose digits may be grouped. For these alone pandas has a parser that does not always round correctly: 17
+/// digits as an integer, then one multiplication or division by a power of ten.
+fn grouped(text: &[u8], syntax: NumberSyntax) -> Option<f64> {
     const MAX_DIGITS: usize = 17;
     let text = trim_start(text);
     let (negative, mut rest) = match text.split_first() {
@@ -231,25 +227,16 @@ fn c_long(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// Correct rounding.
-fn exact(text: &[u8], syntax: NumberSyntax) -> Option<f64> {
+fn exact(text: &[u8], decimal: u8) -> Option<f64> {
     let text = trim(text);
-    if !text.iter().any(u8::is_ascii_digit) {
+    let known =
+        |&byte: &u8| byte.is_ascii_digit() || byte == decimal || matches!(byte, b'+' | b'-' | b'e' | b'E');
+    // The standard library also knows words, which pandas spells differently.
+    if !text.first().is_some_and(|byte| !matches!(byte, b'e' | b'E')) || !text.iter().all(known) {
         return None;
     }
-    let mut plain = String::with_capacity(text.len());
-    let mut whole = true;
-    for &byte in text {
-        if Some(byte) == syntax.thousands && whole && plain.ends_with(|c: char| c.is_ascii_digit()) {
-            continue;
-        }
-        whole &= byte.is_ascii_digit() || matches!(byte, b'+' | b'-');
-        plain.push(match byte {
-            byte if byte == syntax.decimal => '.',
-            b'0'..=b'9' | b'+' | b'-' | b'e' | b'E' => byte as char,
-            _ => return None,
-        });
-    }
-    plain.parse().ok()
+    let text = std::str::from_utf8(text).ok()?;
+    if decimal == b'.' { text.parse().ok() } else { text.replace(decimal as char, ".").parse().ok() }
 }
 
 fn infinity(text: &[u8]) -> Option<f64> {

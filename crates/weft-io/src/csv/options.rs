@@ -51,7 +51,6 @@ pub struct CsvOptions {
     pub convert_string: bool,
     /// A column with the file's path.
     pub include_path_column: Option<String>,
-    pub float_precision: FloatPrecision,
     pub compression: Compression,
 }
 
@@ -89,7 +88,6 @@ impl Default for CsvOptions {
             dtype_mismatch: DtypeMismatch::Promote,
             convert_string: true,
             include_path_column: None,
-            float_precision: FloatPrecision::High,
             compression: Compression::Infer,
         }
     }
@@ -130,14 +128,6 @@ pub enum DtypeMismatch {
     /// Integers that meet gaps or fractions become floats; everything else is an error.
     Promote,
     Raise,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FloatPrecision {
-    /// pandas' default: within one unit in the last place, bit for bit as pandas has it.
-    High,
-    /// Correctly rounded.
-    RoundTrip,
 }
 
 /// A column of the result.

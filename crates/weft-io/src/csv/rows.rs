@@ -4,6 +4,7 @@
 //! `marks`: the position before its first byte, then the end of each field; a field therefore begins one after
 //! the mark before its own. A mark with [`QUOTED`] set ends a field whose text is not simply its bytes.
 
+use super::marks::Marks;
 use super::options::CsvOptions;
 
 /// Set in the mark of a field that must be unquoted or unescaped.
@@ -34,6 +35,15 @@ impl Syntax {
             skip_blank_lines: options.skip_blank_lines,
             skip_initial_space: options.skipinitialspace,
         }
+    }
+
+    /// Rows are made of separators, quotes and line breaks alone.
+    fn is_regular(&self) -> bool {
+        self.escape.is_none()
+            && self.comment.is_none()
+            && self.terminator.is_none()
+            && !self.skip_initial_space
+            && self.quote != Some(self.delimiter)
     }
 
     /// The length of the line break at `at`; 0 if there is none.
@@ -254,9 +264,12 @@ pub(crate) fn unquote(syntax: &Syntax, mut raw: &[u8], text: &mut Vec<u8>) {
 /// The rows of one piece of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
+    /// Positions; see the head of this module.
     pub marks: Vec<u32>,
     /// Where in `marks` each row begins.
     pub starts: Vec<u32>,
+    found: Marks,
+    /// The fields of one row.
     ends: Vec<u32>,
 }
 
@@ -271,6 +284,7 @@ impl Rows {
     /// Splits `bytes[from..]` into rows of `width` fields until the bytes or `limit` (a position that no row
     /// may begin after) are reached. Returns where the next row begins. With `surplus`, fields beyond `width` are left out, not an error.
     /// `from` is at least 1, so that there is a position before it.
+    #[allow(clippy::too_many_arguments, reason = "a row's surroundings")]
     pub(crate) fn split(
         &mut self,
         syntax: &Syntax,
@@ -283,7 +297,62 @@ impl Rows {
     ) -> Result<usize, SplitError> {
         self.marks.clear();
         self.starts.clear();
+        if !syntax.is_regular() {
+            return self.split_generally(syntax, bytes, from, limit, width, eof, surplus);
+        }
+        // A little further than the last row may begin, so that it is mostly whole.
+        let to = bytes.len().min(limit.saturating_add(1 << 10));
+        // What is found goes into `marks` as it is: a row of the right width is then a place in that list.
+        std::mem::swap(&mut self.marks, &mut self.found.ends);
+        self.found.ends.clear();
+        self.found.ends.push(from as u32 - 1);
+        self.found.find(bytes, from, to, syntax.delimiter, syntax.quote);
+        std::mem::swap(&mut self.marks, &mut self.found.ends);
+        let count = self.marks.len();
+        self.found.breaks.push(u32::MAX);
+        self.found.odd.push(u32::MAX);
+        let (mut mark, mut line_break, mut odd) = (0, 0, 0);
         let mut at = from;
+        while at < bytes.len() && at <= limit {
+            if mark + width < count && self.marks[mark] as usize + 1 == at {
+                let end = self.marks[mark + width];
+                let blank = width == 1 && matches!(bytes[at], b' ' | b'\t' | b'\n' | b'\r');
+                if self.found.breaks[line_break] == end && self.found.odd[odd] > end && !blank {
+                    self.starts.push(mark as u32);
+                    mark += width;
+                    line_break += 1;
+                    at = end as usize + 1;
+                    continue;
+                }
+            }
+            at = match self.general(syntax, bytes, at, width, eof, surplus)? {
+                Some(next) => next,
+                None => break,
+            };
+            while mark < count && (self.marks[mark] as usize) + 1 < at {
+                mark += 1;
+            }
+            while (self.found.breaks[line_break] as usize) < at {
+                line_break += 1;
+            }
+            while (self.found.odd[odd] as usize) < at {
+                odd += 1;
+            }
+        }
+        Ok(at)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "those of `split`")]
+    fn split_generally(
+        &mut self,
+        syntax: &Syntax,
+        bytes: &[u8],
+        mut at: usize,
+        limit: usize,
+        width: usize,
+        eof: bool,
+        surplus: bool,
+    ) -> Result<usize, SplitError> {
         while at < bytes.len() && at <= limit {
             at = match self.general(syntax, bytes, at, width, eof, surplus)? {
                 Some(next) => next,
