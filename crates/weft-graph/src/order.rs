@@ -27,22 +27,25 @@
 //! each connected part of the graph is walked in a few ways, a walk stops as soon as it holds
 //! more than the best before it, and the best is kept.
 
-use crate::walk::{Goals, Strategy, Tables, Walk};
+use crate::walk::{Beside, Goals, Strategy, Tables, Walk};
 use crate::{Cycle, Dag, TaskId, topological_order};
 
-/// The walks that are tried, the most often successful first.
-const STRATEGIES: [Strategy; 6] = [
-    Strategy { goals: Goals::Outputs, closing: false },
-    Strategy { goals: Goals::Newest, closing: false },
-    Strategy { goals: Goals::Oldest, closing: false },
-    Strategy { goals: Goals::Newest, closing: true },
-    Strategy { goals: Goals::Oldest, closing: true },
-    Strategy { goals: Goals::Outputs, closing: true },
+/// The walk that finds out what belongs to a part, and is the one to beat.
+const FIRST: Strategy = Strategy { goals: Goals::Newest, beside: Beside::Free };
+
+/// The walks that are tried after it, the most often successful first.
+const OTHERS: [Strategy; 6] = [
+    Strategy { goals: Goals::Outputs, beside: Beside::Free },
+    Strategy { goals: Goals::Oldest, beside: Beside::Free },
+    Strategy { goals: Goals::Newest, beside: Beside::Closing },
+    Strategy { goals: Goals::Oldest, beside: Beside::Closing },
+    Strategy { goals: Goals::Outputs, beside: Beside::Closing },
+    Strategy { goals: Goals::Outputs, beside: Beside::Nothing },
 ];
 
 /// Parts larger than this are walked in the first few ways only, to keep planning quick.
 const LARGE: usize = 1 << 18;
-const STRATEGIES_FOR_LARGE: usize = 3;
+const OTHERS_FOR_LARGE: usize = 2;
 
 /// The place of each task in the order: lower runs first, and all are different.
 ///
@@ -77,22 +80,17 @@ pub fn order(dag: &Dag) -> Result<Vec<u32>, Cycle> {
         if !readers.dependencies(start).is_empty() || walk.is_done(start) {
             continue;
         }
-        // The first walk also finds out what belongs to this part.
-        let first = walk.run(Strategy { goals: Goals::Newest, closing: false }, &[start], u32::MAX);
-        let Some(mut cost) = first else { continue };
+        let Some(mut cost) = walk.run(FIRST, &[start], u32::MAX) else { continue };
         std::mem::swap(&mut best, &mut walk.sequence);
         let floor = best.iter().map(|&t| dag.dependencies(t).len() as u32).max().unwrap_or(0);
         outputs.clear();
         outputs.extend(best.iter().filter(|&&t| readers.dependencies(t).is_empty()));
         outputs.sort_unstable();
-        let tries = if best.len() > LARGE { STRATEGIES_FOR_LARGE } else { STRATEGIES.len() };
-        for strategy in &STRATEGIES[..tries] {
+        let tries = if best.len() > LARGE { OTHERS_FOR_LARGE } else { OTHERS.len() };
+        for strategy in &OTHERS[..tries] {
             // All that a task reads is held when it starts, whatever the order.
             if cost.peak <= floor {
                 break;
-            }
-            if *strategy == (Strategy { goals: Goals::Newest, closing: false }) {
-                continue;
             }
             walk.forget(&best);
             if let Some(other) = walk.run(*strategy, &outputs, cost.peak)

@@ -15,11 +15,22 @@ pub(crate) enum Goals {
     Oldest,
 }
 
+/// What runs beside the way to the goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// Nothing, and branches are taken as they come: the plain depth-first walk, which is the
+    /// best that some tangled graphs allow.
+    Nothing,
+    /// Ready tasks that cost nothing.
+    Free,
+    /// Also ready tasks that complete a reducer.
+    Closing,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Strategy {
     pub goals: Goals,
-    /// Run ready tasks that complete a reducer.
-    pub closing: bool,
+    pub beside: Beside,
 }
 
 /// What a walk held: at most, and summed over its steps.
@@ -162,7 +173,7 @@ impl<'a> Walk<'a> {
             let first = if strategy.goals == Goals::Outputs { output } else { self.first_source(output) };
             let mut goal = Some(first);
             while let Some(task) = goal {
-                self.complete(task, strategy.closing);
+                self.complete(task, strategy.beside);
                 if self.cost.peak > limit {
                     return None;
                 }
@@ -190,14 +201,14 @@ impl<'a> Walk<'a> {
     }
 
     /// Runs what `goal` misses, and then `goal`.
-    fn complete(&mut self, goal: TaskId, closing: bool) {
+    fn complete(&mut self, goal: TaskId, beside: Beside) {
         self.stack.push(goal);
         while let Some(&task) = self.stack.last() {
             if self.is_done(task) {
                 self.stack.pop();
             } else if self.progress[task.index()].missing == 0 {
                 self.stack.pop();
-                self.take(task, closing);
+                self.take(task, beside);
             } else {
                 // The most demanding on top; of equals, the first.
                 let progress = &self.progress;
@@ -206,7 +217,8 @@ impl<'a> Walk<'a> {
                 self.scratch.clear();
                 self.scratch.extend(missing.filter(|d| !progress[d.index()].done));
                 self.scratch.reverse();
-                let all_alike = self.scratch.windows(2).all(|w| need[w[0].index()] == need[w[1].index()]);
+                let all_alike = beside == Beside::Nothing
+                    || self.scratch.windows(2).all(|w| need[w[0].index()] == need[w[1].index()]);
                 if !all_alike {
                     self.scratch.sort_by_key(|d| need[d.index()]);
                 }
@@ -215,16 +227,21 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Runs `task` and everything that is free afterwards.
-    fn take(&mut self, task: TaskId, closing: bool) {
+    /// Runs `task`, and what may run beside it.
+    fn take(&mut self, task: TaskId, beside: Beside) {
         self.emit(task);
+        if beside == Beside::Nothing {
+            self.free.clear();
+            self.ready.clear();
+            return;
+        }
         loop {
             if let Some(task) = self.free.pop() {
                 if !self.is_done(task) {
                     self.emit(task);
                 }
             } else if let Some(task) = self.ready.pop() {
-                if closing && !self.is_done(task) {
+                if beside == Beside::Closing && !self.is_done(task) {
                     self.close(task);
                 }
             } else {

@@ -1,5 +1,7 @@
 //! Layers: what their rules mean, what is refused, and that expansion culls.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
