@@ -26,6 +26,23 @@ impl Key {
         }
     }
 
+    /// What the task does, as far as its name says so: the name without the token that makes it
+    /// unique.
+    ///
+    /// ```
+    /// use weft_graph::Key;
+    /// assert_eq!(Key::from("read-csv-4f1d3c0a").prefix(), "read-csv");
+    /// assert_eq!(Key::Tuple([Key::from("sum-2"), Key::Int(0)].into()).prefix(), "sum");
+    /// ```
+    pub fn prefix(&self) -> String {
+        match self {
+            Key::Str(text) => text_prefix(text),
+            Key::Bytes(bytes) => text_prefix(&String::from_utf8_lossy(bytes)),
+            Key::Tuple(parts) => parts.first().map_or_else(|| "Other".to_owned(), Key::prefix),
+            Key::Int(_) | Key::Float(_) => "Other".to_owned(),
+        }
+    }
+
     /// The name that tasks of one collection share: a tuple's first element, else the key itself.
     pub fn collection(&self) -> &Key {
         match self {
@@ -33,6 +50,37 @@ impl Key {
             _ => self,
         }
     }
+}
+
+fn text_prefix(text: &str) -> String {
+    let mut words = text.split('-');
+    let first = words.next().unwrap_or("");
+    let mut prefix = match first.chars().next() {
+        None => return "Other".to_owned(),
+        Some(c) if c.is_alphabetic() => first.to_owned(),
+        Some(_) => {
+            let quoting = |c: char| "_'()\"".contains(c);
+            first.split(',').next().unwrap_or("").trim_matches(quoting).to_owned()
+        }
+    };
+    for word in words {
+        // Eight letters that are all hexadecimal digits are a token, not a word.
+        let token = word.len() == 8 && word.chars().all(|c| matches!(c, 'a'..='f'));
+        if word.is_empty() || token || !word.chars().all(char::is_alphabetic) {
+            break;
+        }
+        prefix.push('-');
+        prefix.push_str(word);
+    }
+    if prefix.len() == 32 && prefix.chars().all(|c| matches!(c, 'a'..='f' | '0'..='9')) {
+        return "data".to_owned();
+    }
+    if let Some(object) = prefix.strip_prefix('<') {
+        // The repr of an object: the last part of its type's name.
+        let name = object.trim_end_matches('>').split_whitespace().next().unwrap_or("");
+        return name.rsplit('.').next().unwrap_or("").to_owned();
+    }
+    if prefix.is_empty() { "Other".to_owned() } else { prefix }
 }
 
 impl From<&str> for Key {

@@ -12,6 +12,7 @@
 //! | does it end? | [`find_cycle`], [`topological_order`] |
 //! | which tasks could be one | [`fuse`] |
 //! | what runs first | [`order`], measured by [`Pressure`] |
+//! | what it looks like | [`picture`] |
 //!
 //! ```
 //! use weft_graph::{Axis, Key, Layer, Pressure, Read, Rule, expand, order};
@@ -47,6 +48,7 @@ mod fuse;
 mod key;
 mod layer;
 mod order;
+pub mod picture;
 mod pressure;
 mod walk;
 

@@ -21,7 +21,7 @@
 //! 3. **Close what is nearly closed** (some walks): a ready task also runs if a chain from it ends
 //!    in a task that has everything else it needs, and that lets more go than the chain holds.
 //! 4. **Choose the next goal near what is held.** Walks differ in this: towards whole outputs,
-//!    or to a reader of the newest result, or of the oldest.
+//!    or to a reader of the newest result, or of the oldest, or to whatever is nearest.
 //!
 //! No one walk is best for all graphs, but a walk is linear and counts what it holds as it goes. So
 //! each connected part of the graph is walked in a few ways, a walk stops as soon as it holds
@@ -34,8 +34,10 @@ use crate::{Cycle, Dag, TaskId, topological_order};
 const FIRST: Strategy = Strategy { goals: Goals::Newest, beside: Beside::Free };
 
 /// The walks that are tried after it, the most often successful first.
-const OTHERS: [Strategy; 6] = [
+const OTHERS: [Strategy; 8] = [
     Strategy { goals: Goals::Outputs, beside: Beside::Free },
+    Strategy { goals: Goals::Nearest, beside: Beside::Free },
+    Strategy { goals: Goals::Nearest, beside: Beside::Closing },
     Strategy { goals: Goals::Oldest, beside: Beside::Free },
     Strategy { goals: Goals::Newest, beside: Beside::Closing },
     Strategy { goals: Goals::Oldest, beside: Beside::Closing },

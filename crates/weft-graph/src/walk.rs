@@ -11,6 +11,9 @@ pub(crate) enum Goals {
     Outputs,
     /// A reader of the newest result that is held: depth first.
     Newest,
+    /// Of the readers of the newest few results that are held, the one that takes least to finish:
+    /// several reductions of the same inputs then go up side by side.
+    Nearest,
     /// A reader of the oldest result that is held: sweeps over stencils in a narrow front.
     Oldest,
 }
@@ -102,6 +105,8 @@ pub(crate) struct Walk<'a> {
 const BROAD: u32 = 16;
 /// At most this many unfinished readers are compared when a goal is chosen.
 const COMPARED: usize = 16;
+/// From so many held results the nearest reader is looked for.
+const NEAR: usize = 12;
 /// How far a chain is followed to see whether it completes a reducer.
 const CHAIN: usize = 16;
 
@@ -319,10 +324,15 @@ impl<'a> Walk<'a> {
     /// The next task to finish, near what is held; `None` if nothing is held or if goals are
     /// outputs.
     fn next_goal(&mut self, goals: Goals) -> Option<TaskId> {
+        if goals == Goals::Nearest
+            && let Some(goal) = self.nearest_goal()
+        {
+            return Some(goal);
+        }
         loop {
             let task = match goals {
                 Goals::Outputs => return None,
-                Goals::Newest => self.recent.pop_back(),
+                Goals::Newest | Goals::Nearest => self.recent.pop_back(),
                 Goals::Oldest => self.recent.pop_front(),
             };
             let Some(task) = task else { break };
@@ -331,7 +341,7 @@ impl<'a> Walk<'a> {
                 self.broad.push(task);
             } else if left > 0 {
                 match goals {
-                    Goals::Newest => self.recent.push_back(task),
+                    Goals::Newest | Goals::Nearest => self.recent.push_back(task),
                     _ => self.recent.push_front(task),
                 }
                 return self.nearest_reader(task);
@@ -344,6 +354,40 @@ impl<'a> Walk<'a> {
             self.broad.pop();
         }
         None
+    }
+
+    /// The cheapest task to finish among the readers of the newest held results.
+    fn nearest_goal(&mut self) -> Option<TaskId> {
+        let mut best: Option<(u32, TaskId)> = None;
+        let mut looked_at = 0;
+        let mut i = self.recent.len();
+        while i > 0 && looked_at < NEAR {
+            i -= 1;
+            let task = self.recent[i];
+            let left = self.progress[task.index()].left;
+            if left == 0 || left > BROAD {
+                // What was let go, or will be looked at later, must not be passed again and again.
+                self.recent.remove(i);
+                if left > 0 {
+                    self.broad.push(task);
+                }
+                continue;
+            }
+            looked_at += 1;
+            if let Some(reader) = self.nearest_reader(task) {
+                let takes = self.takes(reader);
+                if best.is_none_or(|(least, _)| takes < least) {
+                    best = Some((takes, reader));
+                }
+            }
+        }
+        best.map(|(_, reader)| reader)
+    }
+
+    /// How many results it takes to make what `task` misses.
+    fn takes(&self, task: TaskId) -> u32 {
+        let missing = self.tables.dag.dependencies(task).iter().take(COMPARED).filter(|&&d| !self.is_done(d));
+        missing.fold(0, |sum, d| sum.saturating_add(self.tables.need[d.index()]))
     }
 
     /// Of the unfinished readers of `task`, the one that misses least; of equals, the first.
