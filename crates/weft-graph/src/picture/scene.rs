@@ -269,9 +269,13 @@ fn draw_edge(from: End, bends: &[Point], to: End, forward: Point, style: &EdgeSt
     let curves = (1..points.len())
         .map(|i| {
             let (a, b) = (points[i - 1], points[i]);
-            let reach = (b.0 - a.0).hypot(b.1 - a.1) * 0.36;
             let (u, v) = (directions[i - 1], directions[i]);
-            [(a.0 + u.0 * reach, a.1 + u.1 * reach), (b.0 - v.0 * reach, b.1 - v.1 * reach), b]
+            let along = |d: Point| (d.0 * forward.0 + d.1 * forward.1).abs();
+            // Controls stay between the two ends, or flat edges would swing over the ranks.
+            let (length, rise) = ((b.0 - a.0).hypot(b.1 - a.1), along((b.0 - a.0, b.1 - a.1)));
+            let reach = |d: Point| (length * 0.32).min(rise * 0.55 / along(d).max(0.1));
+            let (p, q) = (reach(u), reach(v));
+            [(a.0 + u.0 * p, a.1 + u.1 * p), (b.0 - v.0 * q, b.1 - v.1 * q), b]
         })
         .collect();
     let EdgeStyle { line, width, dashed, .. } = *style;
@@ -293,7 +297,7 @@ fn steep(direction: Point, forward: Point) -> Point {
     // An edge that leads back keeps its sense.
     let along = direction.0 * forward.0 + direction.1 * forward.1;
     let sign = if along < 0.0 { -1.0 } else { 1.0 };
-    unit((0.0, 0.0), (direction.0 + 0.7 * sign * forward.0, direction.1 + 0.7 * sign * forward.1))
+    unit((0.0, 0.0), (direction.0 + 0.5 * sign * forward.0, direction.1 + 0.5 * sign * forward.1))
 }
 
 /// Where a ray from the middle of a node leaves it.

@@ -19,7 +19,7 @@ const GAP: f32 = 14.0;
 const BEND_GAP: f32 = 7.0;
 /// Space between ranks: at least, and at most where edges go far aside.
 const RANK_GAP: f32 = 34.0;
-const RANK_GAP_MOST: f32 = 150.0;
+const RANK_GAP_MOST: f32 = 240.0;
 /// Space between parts.
 const PART_GAP: f32 = 24.0;
 /// Where rows of parts are broken, unless there is too much to show in that width.
