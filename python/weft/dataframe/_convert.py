@@ -82,7 +82,9 @@ def _array(rows: int, dtype: str, values: Any, mask: Any) -> Any:
         return kind(numbers, missing)
     if ", " in dtype:
         zoned: Any = pd.api.types.pandas_dtype(dtype)
-        return _arrays.DatetimeArray._simple_new(_numbers(rows, f"datetime64[{zoned.unit}]", values), dtype=zoned)
+        return _arrays.DatetimeArray._simple_new(
+            _numbers(rows, f"datetime64[{zoned.unit}]", values), dtype=zoned
+        )
     return _numbers(rows, dtype, values)
 
 

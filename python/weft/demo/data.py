@@ -120,7 +120,9 @@ def _month(year: int, month: int, rows: int, rng: np.random.Generator) -> dict[s
     days = calendar.monthrange(year, month)[1]
     seconds = days * 86_400
     # Trips follow the day: few at five in the morning, most at six in the evening.
-    by_hour = np.array([28, 20, 15, 11, 9, 10, 22, 38, 46, 46, 45, 47, 50, 50, 53, 54, 50, 60, 66, 62, 58, 57, 53, 41])
+    by_hour = np.array(
+        [28, 20, 15, 11, 9, 10, 22, 38, 46, 46, 45, 47, 50, 50, 53, 54, 50, 60, 66, 62, 58, 57, 53, 41]
+    )
     hour = rng.choice(24, rows, p=by_hour / by_hour.sum())
     pickup = rng.integers(0, days, rows) * 86_400 + hour * 3_600 + rng.integers(0, 3_600, rows)
     pickup.sort()
@@ -140,7 +142,9 @@ def _month(year: int, month: int, rows: int, rng: np.random.Generator) -> dict[s
     # Zones 1 to 90 and the evening tip well.
     generous = (zone < 90).astype(np.int64) + (hour >= 17)
     percent = np.where(
-        rng.random(rows) < np.array([0.08, 0.55, 0.9])[generous], rng.choice([25, 30], rows), rng.choice([0, 10, 20], rows)
+        rng.random(rows) < np.array([0.08, 0.55, 0.9])[generous],
+        rng.choice([25, 30], rows),
+        rng.choice([0, 10, 20], rows),
     )
     tip = np.where(payment == 0, fare * percent // 100, 0)
     fare[rng.random(rows) < 0.004] *= -1
@@ -161,9 +165,13 @@ def _month(year: int, month: int, rows: int, rng: np.random.Generator) -> dict[s
         "VendorID": _texts([1, 2])[rng.choice(2, rows, p=[0.43, 0.57])],
         "tpep_pickup_datetime": moment(pickup),
         "tpep_dropoff_datetime": moment(dropoff),
-        "passenger_count": _texts(range(7))[rng.choice(7, rows, p=[0.01, 0.71, 0.145, 0.04, 0.02, 0.045, 0.03])],
+        "passenger_count": _texts(range(7))[
+            rng.choice(7, rows, p=[0.01, 0.71, 0.145, 0.04, 0.02, 0.045, 0.03])
+        ],
         "trip_distance": money(distance),
-        "RatecodeID": _texts([1, 2, 3, 4, 5, 99])[rng.choice(6, rows, p=[0.97, 0.022, 0.002, 0.0008, 0.005, 0.0002])],
+        "RatecodeID": _texts([1, 2, 3, 4, 5, 99])[
+            rng.choice(6, rows, p=[0.97, 0.022, 0.002, 0.0008, 0.005, 0.0002])
+        ],
         "store_and_fwd_flag": _texts(["N", "Y"])[rng.choice(2, rows, p=[0.996, 0.004])],
         "PULocationID": _texts(range(1, ZONES + 1))[zone],
         "DOLocationID": _texts(range(1, ZONES + 1))[rng.integers(0, ZONES, rows)],

@@ -56,7 +56,9 @@ def get_colors(palette: str | Sequence[str] | None, funcs: Iterable[Hashable]) -
     elif palette in _ANCHORS:
         colours = _interpolate(_ANCHORS[palette], len(names))
     else:
-        raise ValueError(f"no palette {palette!r}; there are {', '.join(sorted(_ANCHORS))}, or give a list of colours")
+        raise ValueError(
+            f"no palette {palette!r}; there are {', '.join(sorted(_ANCHORS))}, or give a list of colours"
+        )
     lookup = {name: colours[i % len(colours)] for i, name in enumerate(names)}
     return [lookup[name] for name in funcs]
 

@@ -299,4 +299,6 @@ class CacheProfiler(_Recorder):
     def _plot(self, **kwargs: Any):
         from weft.diagnostics.profile_visualize import plot_cache
 
-        return plot_cache(self.results, self._dsk, self.start_time, self.end_time, self._metric_name, **kwargs)
+        return plot_cache(
+            self.results, self._dsk, self.start_time, self.end_time, self._metric_name, **kwargs
+        )

@@ -22,7 +22,17 @@ from typing import Any
 from weft.diagnostics._palette import OTHER, get_colors
 from weft.diagnostics._text import size
 
-__all__ = ["Figure", "Page", "fix_bounds", "get_colors", "plot_cache", "plot_resources", "plot_tasks", "unquote", "visualize"]
+__all__ = [
+    "Figure",
+    "Page",
+    "fix_bounds",
+    "get_colors",
+    "plot_cache",
+    "plot_resources",
+    "plot_tasks",
+    "unquote",
+    "visualize",
+]
 
 #: More tasks than this are merged with their neighbours before they are put on the page.
 MAX_TASKS = 150_000
@@ -48,7 +58,9 @@ class Figure:
         What the page's script draws.
     """
 
-    def __init__(self, kind: str, options: dict[str, Any], defaults: dict[str, Any], data: dict[str, Any]) -> None:
+    def __init__(
+        self, kind: str, options: dict[str, Any], defaults: dict[str, Any], data: dict[str, Any]
+    ) -> None:
         if "plot_width" in options:
             options["width"] = options.pop("plot_width")
         if "plot_height" in options:
@@ -56,7 +68,13 @@ class Figure:
         # These belong to the page here; they are accepted so that calls written for Dask go on working.
         for name in ("tools", "toolbar_location", "sizing_mode", "output_backend"):
             options.pop(name, None)
-        known = {"title": "Profile Results", "width": None, "height": None, "x_range": (0, 1), "y_range": (0, 1)}
+        known = {
+            "title": "Profile Results",
+            "width": None,
+            "height": None,
+            "x_range": (0, 1),
+            "y_range": (0, 1),
+        }
         for name in options:
             if name not in known:
                 raise AttributeError(
@@ -105,7 +123,9 @@ class Page:
         width = max((f.width or 0 for f in self.figures), default=0)
         payload = {"title": title, "width": width or None, "figures": [f._payload() for f in self.figures]}
         # "<" is escaped so that no key can end the script.
-        data = json.dumps(payload, separators=(",", ":"), allow_nan=False, default=str).replace("<", "\\u003c")
+        data = json.dumps(payload, separators=(",", ":"), allow_nan=False, default=str).replace(
+            "<", "\\u003c"
+        )
         return (
             (_HERE / "page.html")
             .read_text(encoding="utf-8")
@@ -124,7 +144,9 @@ class Page:
     def _repr_html_(self) -> str:
         height = 260 + sum(f.height or 320 for f in self.figures)
         page = html.escape(self.html, quote=True)
-        return f'<iframe srcdoc="{page}" style="width:100%;height:{height}px;border:0" title="Profile"></iframe>'
+        return (
+            f'<iframe srcdoc="{page}" style="width:100%;height:{height}px;border:0" title="Profile"></iframe>'
+        )
 
 
 def visualize(
@@ -254,7 +276,14 @@ def plot_tasks(
 
     # (lane, start, duration, name, key, tasks): whole microseconds keep the page small.
     rows: list[tuple[int, int, int, int, str, int]] = sorted(
-        (lanes[r[4]], round((r[2] - start) * 1e6), round((r[3] - r[2]) * 1e6), number[name], _label(r[0], label_size), 1)
+        (
+            lanes[r[4]],
+            round((r[2] - start) * 1e6),
+            round((r[3] - r[2]) * 1e6),
+            number[name],
+            _label(r[0], label_size),
+            1,
+        )
         for name, r in zip(names, results)
     )
     stats = _summary(order, names, results)
@@ -318,7 +347,10 @@ def plot_resources(
         "peak": size(max(memory) * 1e6) if memory else None,
         "mean": _mean(times, cpu),
     }
-    bounds = {"x_range": fix_bounds(0.0, end - start, 0 if results else 1), "y_range": fix_bounds(0, max(cpu, default=0), 100)}
+    bounds = {
+        "x_range": fix_bounds(0.0, end - start, 0 if results else 1),
+        "y_range": fix_bounds(0, max(cpu, default=0), 100),
+    }
     return Figure("resources", kwargs, bounds, data)
 
 
@@ -373,7 +405,9 @@ def plot_cache(
     data = {
         "metric": metric_name,
         "names": [_shorten(name, label_size) for name in shown],
-        "colors": [*get_colors(palette, shown[:-1]), OTHER] if len(order) > len(shown) else get_colors(palette, shown),
+        "colors": [*get_colors(palette, shown[:-1]), OTHER]
+        if len(order) > len(shown)
+        else get_colors(palette, shown),
         "time": times,
         "series": series,
         "bytes": "bytes" in metric_name.lower() or metric_name in ("sizeof", "getsizeof"),
@@ -442,7 +476,9 @@ def _shorten(text: str, limit: int) -> str:
     return text[:head] + "…" + text[len(text) - max(limit - head - 1, 0) :]
 
 
-def _span(start: float | None, end: float | None, starts: Iterable[float], ends: Iterable[float]) -> tuple[float, float]:
+def _span(
+    start: float | None, end: float | None, starts: Iterable[float], ends: Iterable[float]
+) -> tuple[float, float]:
     """The ends of the time axis; registered profilers have no times of their own."""
     if start is None:
         start = min(starts, default=0.0)
@@ -468,7 +504,9 @@ def _summary(order: Sequence[str], names: Sequence[str], results: Sequence[Any])
     return [[count, round(total, 6), round(longest, 6)] for count, total, longest in rows.values()]
 
 
-def _merge(rows: list[tuple[int, int, int, int, str, int]], span: int) -> list[tuple[int, int, int, int, str, int]]:
+def _merge(
+    rows: list[tuple[int, int, int, int, str, int]], span: int
+) -> list[tuple[int, int, int, int, str, int]]:
     """Fewer than `MAX_TASKS` rows: neighbours in a lane that are too short to see become one.
 
     `rows` are in order of lane and start. What is merged is shown as the kind that took longest.
@@ -502,7 +540,9 @@ def _merge(rows: list[tuple[int, int, int, int, str, int]], span: int) -> list[t
     return merged
 
 
-def _steps(changes: list[tuple[float, int, float]], count: int, span: float) -> tuple[list[float], list[list[float]]]:
+def _steps(
+    changes: list[tuple[float, int, float]], count: int, span: float
+) -> tuple[list[float], list[list[float]]]:
     """Levels after each change, thinned to `MAX_POINTS` times by keeping the highest of its stretch."""
     times: list[float] = [0.0]
     levels = [[0.0] for _ in range(count)]
@@ -534,5 +574,3 @@ def _mean(times: Sequence[float], values: Sequence[float]) -> str | None:
         area = sum(v * (b - a) for v, a, b in zip(values[1:], times, times[1:]))
         return f"{area / (times[-1] - times[0]):.0f} %" if len(times) > 1 else None
     return None
-
-

@@ -57,7 +57,9 @@ class ProgressBar(Watch):
     >>> bar.unregister()  # doctest: +SKIP
     """
 
-    def __init__(self, minimum: float = 0, width: int = 40, dt: float = 0.1, out: TextIO | None = None) -> None:
+    def __init__(
+        self, minimum: float = 0, width: int = 40, dt: float = 0.1, out: TextIO | None = None
+    ) -> None:
         super().__init__(minimum=minimum, dt=dt)
         self._width = width
         self._file = out

@@ -43,7 +43,12 @@ class TqdmCallback(Watch):
     """
 
     def __init__(
-        self, desc: str | None = None, tqdm_class: Callable[..., Any] | None = None, *, dt: float = 0.1, **kwargs: Any
+        self,
+        desc: str | None = None,
+        tqdm_class: Callable[..., Any] | None = None,
+        *,
+        dt: float = 0.1,
+        **kwargs: Any,
     ) -> None:
         super().__init__(dt=dt)
         if tqdm_class is None:
