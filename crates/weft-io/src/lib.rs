@@ -37,4 +37,4 @@ pub use csv::{
 };
 pub use error::{ColumnMismatch, IoError, Mismatch, ValueErrorKind};
 pub use paths::expand_paths;
-pub use source::{ByteSource, LocalFile, MemorySource};
+pub use source::{ByteSource, LocalFile, MemorySource, ReadAt};

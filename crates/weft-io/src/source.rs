@@ -26,6 +26,11 @@ pub trait ByteSource: Send + Sync + fmt::Debug {
     /// Opens it for a sequence of reads.
     fn open(&self) -> Result<Box<dyn ReadAt>, IoError>;
 
+    /// Whether reading calls into the host language.
+    fn needs_host(&self) -> bool {
+        false
+    }
+
     /// Whether looking at the head of every file is cheap enough to do it while planning.
     fn is_near(&self) -> bool {
         false

@@ -1,5 +1,7 @@
 //! The reader as its users see it: any table, in any layout, cut into blocks of any size.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 

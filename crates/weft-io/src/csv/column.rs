@@ -147,7 +147,7 @@ impl Builder {
     }
 
     /// Integers become floats: nothing of a column of `i64` so far is lost that pandas would keep.
-    pub(crate) fn to_floats(&mut self) {
+    pub(crate) fn make_floats(&mut self) {
         if let Values::Int64(values) = &self.values {
             self.values = Values::Float64(values.iter().map(|&value| value as f64).collect());
         }
@@ -189,7 +189,7 @@ impl Builder {
         match values {
             Values::Int64(out) => match dtype {
                 DType::Datetime { unit, .. } => {
-                    let per_second = per_second(*unit);
+                    let per_second = unit.per_second();
                     let layout = format.layout.unwrap_or(Layout::ISO_SECONDS);
                     let fast = layout == Layout::ISO_SECONDS && *unit == TimeUnit::Micro;
                     fields.each(out, |text| {
@@ -411,15 +411,6 @@ fn integer_range(dtype: &DType) -> (i64, i64) {
         DType::UInt16 => (0, u16::MAX.into()),
         DType::UInt32 => (0, u32::MAX.into()),
         _ => (i64::MIN, i64::MAX),
-    }
-}
-
-pub(crate) fn per_second(unit: TimeUnit) -> i64 {
-    match unit {
-        TimeUnit::Second => 1,
-        TimeUnit::Milli => 1_000,
-        TimeUnit::Micro => 1_000_000,
-        TimeUnit::Nano => 1_000_000_000,
     }
 }
 

@@ -177,39 +177,3 @@ impl Inference {
         }
     }
 }
-
-/// pandas' name of a dtype.
-pub(crate) fn dtype_name(dtype: &DType) -> String {
-    match dtype {
-        DType::Bool => "bool".into(),
-        DType::Int8 => "int8".into(),
-        DType::Int16 => "int16".into(),
-        DType::Int32 => "int32".into(),
-        DType::Int64 => "int64".into(),
-        DType::UInt8 => "uint8".into(),
-        DType::UInt16 => "uint16".into(),
-        DType::UInt32 => "uint32".into(),
-        DType::UInt64 => "uint64".into(),
-        DType::Float32 => "float32".into(),
-        DType::Float64 => "float64".into(),
-        DType::Datetime { unit, zone: None } => format!("datetime64[{}]", unit_name(*unit)),
-        DType::Datetime { unit, zone: Some(zone) } => format!("datetime64[{}, {zone}]", unit_name(*unit)),
-        DType::Timedelta(unit) => format!("timedelta64[{}]", unit_name(*unit)),
-        DType::Str => "str".into(),
-        DType::Nullable(inner) => match **inner {
-            DType::Bool => "boolean".into(),
-            DType::Int64 => "Int64".into(),
-            DType::Float64 => "Float64".into(),
-            ref other => format!("nullable {}", dtype_name(other)),
-        },
-    }
-}
-
-fn unit_name(unit: TimeUnit) -> &'static str {
-    match unit {
-        TimeUnit::Second => "s",
-        TimeUnit::Milli => "ms",
-        TimeUnit::Micro => "us",
-        TimeUnit::Nano => "ns",
-    }
-}

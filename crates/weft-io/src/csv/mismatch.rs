@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use weft_data::DType;
 
-use super::infer::{Inference, Inferred, dtype_name};
+use super::infer::{Inference, Inferred};
 use super::plan::Plan;
 use super::rows::SplitError;
 use super::scan::pieces;
@@ -46,7 +46,7 @@ pub(crate) fn diagnose(plan: &Plan, partition: usize) -> IoError {
             continue;
         }
         if let Some((found, error)) = conflict(inference, &plan.schema[schema].dtype) {
-            let expected = dtype_name(&plan.schema[schema].dtype);
+            let expected = plan.schema[schema].dtype.to_string();
             mismatch.columns.push(ColumnMismatch { name, found, expected, error });
         }
     }
@@ -59,7 +59,7 @@ pub(crate) fn diagnose(plan: &Plan, partition: usize) -> IoError {
 fn conflict(inference: &Inference, expected: &DType) -> Option<(String, Option<String>)> {
     let text = || inference.first_text().unwrap_or_default().to_string();
     let (found, name) = match inference.dtype() {
-        Inferred::Known(dtype) => (Some(dtype.clone()), dtype_name(&dtype)),
+        Inferred::Known(dtype) => (Some(dtype.clone()), dtype.to_string()),
         Inferred::Objects(_) => (None, "object".to_string()),
     };
     if found.as_ref() == Some(expected) || inference.rows == 0 {
@@ -76,13 +76,10 @@ fn conflict(inference: &Inference, expected: &DType) -> Option<(String, Option<S
             name,
             Some(format!("ValueError(\"invalid literal for int() with base 10: '{}'\")", text())),
         )),
-        (expected, _) => {
-            let expected = dtype_name(expected);
-            Some((
-                name.clone(),
-                Some(format!("ValueError('{name} does not become {expected} without loss')")),
-            ))
-        }
+        (expected, _) => Some((
+            name.clone(),
+            Some(format!("ValueError('{name} does not become {expected} without loss')")),
+        )),
     }
 }
 

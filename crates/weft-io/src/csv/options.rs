@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use weft_data::DType;
+use weft_graph::Key;
 
 use crate::{Compression, IoError};
 
@@ -134,6 +135,8 @@ pub enum DtypeMismatch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     pub name: String,
+    /// The name, or without any the column's number.
+    pub label: Key,
     pub dtype: DType,
 }
 

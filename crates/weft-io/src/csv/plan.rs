@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use weft_data::DType;
+use weft_data::{DType, Lane};
+use weft_graph::Key;
 
 use super::blocks::{Block, Start, cut};
 use super::column::{Fields, Format};
@@ -121,7 +122,9 @@ impl CsvSource {
             };
             let format = Format::new(&options, name, truths.clone(), layout);
             columns.push(Column { position, format, given: given.is_some() && layout.is_none() });
-            schema.push(Field { name: name.clone(), dtype });
+            let numbered = options.names.is_none() && options.header == Header::None;
+            let label = if numbered { Key::Int(position as i64) } else { Key::from(name.as_str()) };
+            schema.push(Field { name: name.clone(), label, dtype });
         }
         let (count, partitions) = (files.len(), blocks.len());
         let plan = Plan {
@@ -163,6 +166,11 @@ impl CsvSource {
 
     pub fn paths(&self) -> &[String] {
         &self.inner.paths
+    }
+
+    /// Where its partitions are read: on the host's lane if a source belongs to the host language.
+    pub fn lane(&self) -> Lane {
+        if self.inner.files.iter().any(|file| file.needs_host()) { Lane::Host } else { Lane::Native }
     }
 
     pub fn options(&self) -> &CsvOptions {
@@ -276,9 +284,6 @@ impl Sample {
             (None, Some(found)) => unique_names(found),
             (None, None) => (0..width).map(|i| i.to_string()).collect(),
         };
-        if options.names.is_none() && options.header == Header::None {
-            return Err(IoError::Unsupported { reason: "column labels that are numbers".into() });
-        }
         if names.iter().collect::<HashSet<_>>().len() < names.len() {
             return Err(IoError::Options("Duplicate names are not allowed.".into()));
         }

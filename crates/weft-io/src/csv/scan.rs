@@ -3,10 +3,8 @@
 use std::ops::ControlFlow;
 
 use weft_data::{Column as FrameColumn, DType, Frame, Index, TaskError};
-use weft_graph::Key;
 
 use super::column::{Builder, Fields, Misfit, Rejected};
-use super::infer::dtype_name;
 use super::mismatch;
 use super::number::{self, Integer};
 use super::options::{DtypeMismatch, Promotion};
@@ -45,6 +43,27 @@ impl CsvSource {
         columns: &[usize],
         sink: &mut dyn FnMut(Frame) -> Result<ControlFlow<()>, TaskError>,
     ) -> Result<Vec<Promotion>, IoError> {
+        self.scan_batches(partition, columns, BATCH_ROWS, sink)
+    }
+
+    /// Reads a whole partition as one frame; a promoted column has one dtype throughout.
+    pub fn read(&self, partition: usize, columns: &[usize]) -> Result<(Frame, Vec<Promotion>), IoError> {
+        let mut whole = None;
+        let promotions = self.scan_batches(partition, columns, usize::MAX, &mut |frame| {
+            whole = Some(frame);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let empty = || Frame::new(Vec::new(), Index::Range { start: 0, step: 1 }, 0);
+        Ok((whole.unwrap_or_else(empty), promotions))
+    }
+
+    fn scan_batches(
+        &self,
+        partition: usize,
+        columns: &[usize],
+        batch_rows: usize,
+        sink: &mut dyn FnMut(Frame) -> Result<ControlFlow<()>, TaskError>,
+    ) -> Result<Vec<Promotion>, IoError> {
         let plan = &*self.inner;
         let mut scan = Scan {
             plan,
@@ -60,7 +79,7 @@ impl CsvSource {
         };
         let flow = pieces(plan, partition, &mut |piece| {
             scan.take(piece)?;
-            if scan.pending >= BATCH_ROWS { scan.send(sink) } else { Ok(ControlFlow::Continue(())) }
+            if scan.pending >= batch_rows { scan.send(sink) } else { Ok(ControlFlow::Continue(())) }
         })?;
         if flow.is_continue() && (scan.pending > 0 || !scan.sent) {
             let _ = scan.send(sink)?;
@@ -111,7 +130,7 @@ impl Scan<'_> {
         if !promotable {
             return Err(self.failure(i, fields, rejected));
         }
-        self.builders[i].to_floats();
+        self.builders[i].make_floats();
         let from = std::mem::replace(&mut self.dtypes[i], DType::Float64);
         self.promotions.push(Promotion {
             path: self.path.to_string(),
@@ -160,7 +179,7 @@ impl Scan<'_> {
                 byte: bad.byte,
             })?;
             columns.push(FrameColumn {
-                label: Key::from(name.as_str()),
+                label: self.plan.schema[schema].label.clone(),
                 dtype: self.dtypes[i].clone(),
                 values,
             });
@@ -182,7 +201,7 @@ fn describe(
     position: usize,
     is_integer: impl Fn(&[u8]) -> bool,
 ) -> (String, ValueErrorKind) {
-    let name = dtype_name(dtype);
+    let name = dtype.to_string();
     let value = |message: String| (message, ValueErrorKind::Value);
     let unsafe_cast = |found: &str| {
         value(format!(
