@@ -116,7 +116,7 @@ impl Graph {
 }
 
 /// What a task does, if Python does it.
-fn python_node(layer: &Layer<WorkRef>, index: u32) -> Option<&Node> {
+pub(crate) fn python_node(layer: &Layer<WorkRef>, index: u32) -> Option<&Node> {
     let work = layer.work.as_any()?;
     if let Some(task) = work.downcast_ref::<PyTask>() {
         return Some(&task.node);
