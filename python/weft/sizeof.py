@@ -162,7 +162,9 @@ def _register_pandas() -> None:
     generator = np.random.default_rng(0)
 
     def is_object(dtype) -> bool:
-        return dtype == object or (isinstance(dtype, pd.StringDtype) and dtype.storage == "python")
+        if isinstance(dtype, pd.StringDtype):
+            return dtype.storage == "python"
+        return dtype == np.dtype(object)
 
     def cells(*columns) -> int:
         """Size of the Python objects that columns refer to; objects found again and again count once."""

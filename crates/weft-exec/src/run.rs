@@ -119,6 +119,12 @@ impl Run {
         SERVING.with_borrow(|serving| serving.last().cloned())
     }
 
+    /// In the child of a fork: this thread serves nothing. What it served is left as it is, with the
+    /// locks that other threads held at that moment.
+    pub fn forget_serving() {
+        std::mem::forget(SERVING.take());
+    }
+
     fn adopt(&self, child: &Run) {
         let mut children = self.0.children.lock();
         children.retain(|c| c.strong_count() > 0);
