@@ -172,8 +172,12 @@ class _Executor:
         self.concurrency = workers or num_workers or _cpu_count()
         self.nested = _weft.in_task()
         # ThreadPool is a Pool; other pools run elsewhere, where our runs do not exist.
-        if isinstance(pool, multiprocessing.pool.Pool) and not isinstance(pool, multiprocessing.pool.ThreadPool):
-            raise TypeError("pool= must hold threads, such as ThreadPoolExecutor or ThreadPool, not processes")
+        if isinstance(pool, multiprocessing.pool.Pool) and not isinstance(
+            pool, multiprocessing.pool.ThreadPool
+        ):
+            raise TypeError(
+                "pool= must hold threads, such as ThreadPoolExecutor or ThreadPool, not processes"
+            )
         self._submit = pool.apply_async if isinstance(pool, multiprocessing.pool.ThreadPool) else pool.submit
 
     def context(self) -> contextvars.Context:
