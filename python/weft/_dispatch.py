@@ -49,6 +49,8 @@ class Dispatch:
 
     def _set(self, cls: type, func: Callable) -> None:
         self._lookup[cls] = func
+        if cls is object:  # the general case explains the whole
+            self.__doc__ = func.__doc__
 
     def register_lazy(self, toplevel: str, func: Callable | None = None) -> Callable:
         """Register a function that registers, called when a class of the module ``toplevel`` is first met."""

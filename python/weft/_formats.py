@@ -157,7 +157,7 @@ def parse_timedelta(s: Any, default: Any = "seconds") -> Any:
         size = timedelta_sizes[unit.lower()]
     except KeyError:
         known = ", ".join(_TIME_UNITS)
-        raise KeyError(f"Invalid time unit: {unit} in {s!r}. Valid units are: {known}") from None
+        raise KeyError(f"Invalid time unit: {unit}. Valid units are: {known}") from None
     seconds = number * size
     return int(seconds) if int(seconds) == seconds else seconds
 
