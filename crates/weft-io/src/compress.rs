@@ -59,7 +59,7 @@ enum Reader {
 }
 
 impl Stream {
-    /// Opens `source` at `offset`, which only plain files allow to be other than 0.
+    /// Opens `source` at `offset` of its decompressed bytes, which compressed files must read to get there.
     pub(crate) fn open(
         source: &Arc<dyn ByteSource>,
         compression: Compression,
@@ -81,7 +81,27 @@ impl Stream {
                 Reader::Decoder(Box::new(zstd::stream::read::Decoder::with_buffer(raw()).map_err(failed)?))
             }
         };
-        Ok(Stream { path: source.path().to_string(), compression, reader, position: offset })
+        let path = source.path().to_string();
+        let mut stream = Stream { path, compression, reader, position: 0 };
+        if stream.is_plain() {
+            stream.position = offset;
+        } else {
+            stream.skip(offset)?;
+        }
+        Ok(stream)
+    }
+
+    fn skip(&mut self, mut count: u64) -> Result<(), IoError> {
+        let mut buffer = [0; 1 << 12];
+        while count > 0 {
+            let part = count.min(buffer.len() as u64) as usize;
+            let n = self.read(&mut buffer[..part])?;
+            if n == 0 {
+                break;
+            }
+            count -= n as u64;
+        }
+        Ok(())
     }
 
     pub(crate) fn is_plain(&self) -> bool {

@@ -40,19 +40,34 @@ impl Truths {
 }
 
 /// What the values of a column have been so far.
+///
+/// pandas tries one dtype after the other, each until the first value that does not fit, and how the integers failed
+/// decides what is tried next. So the order of values matters once they are beyond 64 bits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inference {
     pub rows: u64,
     missing: u64,
-    integers: bool,
-    negative: bool,
+    /// How reading them as `i64` ends.
+    signed: Pass,
+    /// How reading them as `u64` ends, which leaves minus signs for later.
+    unsigned: Pass,
+    /// Until there: a minus sign, a value above `i64::MAX`.
+    minus: bool,
     large: bool,
-    overflow: bool,
+    integers: bool,
     floats: bool,
     truths: bool,
     text: bool,
     first_text: Option<String>,
     dates: Dates,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Pass {
+    #[default]
+    Fits,
+    NotInteger,
+    Overflow,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -83,22 +98,31 @@ impl Inference {
             return;
         }
         self.observe_date(text);
-        match number::integer(text, numbers) {
-            Integer::Small(value) => {
-                self.integers = true;
-                self.negative |= value < 0;
+        let integer = number::integer(text, numbers);
+        if self.signed == Pass::Fits {
+            self.signed = match integer {
+                Integer::Small(_) => Pass::Fits,
+                Integer::Large(_) | Integer::Overflow => Pass::Overflow,
+                Integer::No => Pass::NotInteger,
+            };
+        }
+        if self.unsigned == Pass::Fits {
+            if number::has_minus(text) {
+                self.minus = true;
+            } else {
+                self.large |= matches!(integer, Integer::Large(_));
+                self.unsigned = match integer {
+                    Integer::Small(_) | Integer::Large(_) => Pass::Fits,
+                    Integer::Overflow => Pass::Overflow,
+                    Integer::No => Pass::NotInteger,
+                };
             }
-            Integer::Large(_) => {
-                self.integers = true;
-                self.large = true;
-            }
-            Integer::Overflow => {
-                self.integers = true;
-                self.overflow = true;
-            }
+        }
+        match integer {
             Integer::No if number::float(text, numbers).is_some() => self.floats = true,
             Integer::No if truths.parse(text).is_some() => self.truths = true,
             Integer::No => self.text = true,
+            _ => self.integers = true,
         }
         if self.first_text.is_none() && (self.text || self.truths) {
             self.first_text = Some(String::from_utf8_lossy(text).into_owned());
@@ -140,30 +164,29 @@ impl Inference {
         if self.all_missing() {
             return Inferred::Known(DType::Float64);
         }
+        let dtype = match (self.signed, self.unsigned) {
+            (Pass::Fits, _) if gaps => DType::Float64,
+            (Pass::Fits, _) => DType::Int64,
+            (Pass::NotInteger, _) | (_, Pass::NotInteger) => return self.not_integers(gaps),
+            // pandas then also forgets which values were missing.
+            _ if gaps => return Inferred::Objects("integers beyond 64 bits, and missing values"),
+            (_, Pass::Fits) if self.large && self.minus => DType::Str,
+            (_, Pass::Fits) if !self.minus => DType::UInt64,
+            _ if self.floats || self.truths || self.text => DType::Str,
+            _ => return Inferred::Objects("integers beyond 64 bits"),
+        };
+        Inferred::Known(dtype)
+    }
+
+    fn not_integers(&self, gaps: bool) -> Inferred {
         let numbers = self.integers || self.floats;
-        if self.text || (self.truths && numbers) {
-            return Inferred::Known(DType::Str);
+        match (self.text, self.truths) {
+            (false, false) => Inferred::Known(DType::Float64),
+            (false, true) if numbers => Inferred::Known(DType::Str),
+            (false, true) if gaps => Inferred::Objects("truth values and missing values"),
+            (false, true) => Inferred::Known(DType::Bool),
+            (true, _) => Inferred::Known(DType::Str),
         }
-        if self.truths {
-            return if gaps {
-                Inferred::Objects("truth values and missing values")
-            } else {
-                Inferred::Known(DType::Bool)
-            };
-        }
-        if self.floats {
-            return Inferred::Known(DType::Float64);
-        }
-        if self.overflow {
-            return Inferred::Objects("integers beyond 64 bits");
-        }
-        // As pandas: what needs 64 unsigned bits has room neither for a sign nor for a gap.
-        Inferred::Known(match (self.large, self.negative || gaps, gaps) {
-            (true, true, _) => DType::Str,
-            (true, false, _) => DType::UInt64,
-            (false, _, true) => DType::Float64,
-            (false, _, false) => DType::Int64,
-        })
     }
 
     /// The dtype and layout of a column of dates; `None` if it is none, or in a layout that is not known here.

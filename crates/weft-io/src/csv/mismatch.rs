@@ -87,16 +87,10 @@ fn conflict(inference: &Inference, expected: &DType) -> Option<(String, Option<S
 pub(crate) fn tokenize_error(plan: &Plan, partition: usize, offset: u64, error: &SplitError) -> IoError {
     let file = plan.blocks[partition].file;
     let path = plan.paths[file].clone();
-    let line = |at: usize| line_of_byte(plan, file, offset.wrapping_add(at as u64));
-    let what = match *error {
-        SplitError::TooMany { at, expected, saw } => {
-            format!("C error: Expected {expected} fields in line {}, saw {saw}", line(at))
-        }
-        SplitError::OpenQuote { at } => {
-            // pandas counts these rows from 0.
-            format!("C error: EOF inside string starting at row {}", line(at).saturating_sub(1))
-        }
+    let at = match *error {
+        SplitError::TooMany { at, .. } | SplitError::OpenQuote { at } => at,
     };
+    let what = error.describe(line_of_byte(plan, file, offset.wrapping_add(at as u64)));
     IoError::Tokenize { path, partition, what }
 }
 
@@ -105,7 +99,7 @@ fn line_of_byte(plan: &Plan, file: usize, position: u64) -> u64 {
     let Ok(mut stream) = Stream::open(&plan.files[file], plan.options.compression, 0) else { return 0 };
     let mut buffer = vec![0; 1 << 18];
     let mut left = position;
-    let mut lines = 1;
+    let mut lines = 1_u64;
     while left > 0 {
         let Ok(n) = stream.read(&mut buffer) else { break };
         let n = (n as u64).min(left) as usize;

@@ -29,6 +29,11 @@ fn trim(text: &[u8]) -> &[u8] {
     &text[..text.len() - text.iter().rev().take_while(|&&byte| is_space(byte)).count()]
 }
 
+/// Whether pandas takes `text` for something negative.
+pub(crate) fn has_minus(text: &[u8]) -> bool {
+    trim_start(text).first() == Some(&b'-')
+}
+
 /// An integer in text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Integer {

@@ -11,7 +11,7 @@ use super::column::{Fields, Format};
 use super::header::{Head, read_head, unique_names};
 use super::infer::{Inference, Inferred, Truths};
 use super::options::{ColumnRef, CsvOptions, Field, Header, UseCols};
-use super::rows::{Line, Rows, Syntax, split_row};
+use super::rows::{Line, Rows, SplitError, Syntax, split_row};
 use crate::compress::Stream;
 use crate::{ByteSource, Compression, IoError, LocalFile, expand_paths};
 
@@ -248,7 +248,7 @@ impl Sample {
         let mut bytes = Vec::new();
         let path = source.path().to_string();
         loop {
-            let eof = fill(&mut stream, &mut bytes, options.sample.max(1 << 12))?;
+            let eof = fill(&mut stream, &mut bytes, options.sample.max(64))?;
             let Some(head) = read_head(&path, options, syntax, &bytes, eof)? else { continue };
             // At least one row of data, if there is one.
             let mut at = head.data;
@@ -284,6 +284,9 @@ impl Sample {
             (None, Some(found)) => unique_names(found),
             (None, None) => (0..width).map(|i| i.to_string()).collect(),
         };
+        if found.is_some_and(|found| found.len() < names.len()) {
+            return Err(IoError::Unsupported { reason: "more names than columns".into() });
+        }
         if names.iter().collect::<HashSet<_>>().len() < names.len() {
             return Err(IoError::Options("Duplicate names are not allowed.".into()));
         }
@@ -312,12 +315,18 @@ impl Sample {
         let split = |rows: &mut Rows, eof| {
             rows.split(syntax, bytes, self.head.data, usize::MAX, names.len(), eof, options.usecols.is_some())
         };
-        // A bad row is reported by whoever reads its partition, with its place.
-        if split(&mut rows, self.whole).is_err() && rows.starts.is_empty() {
+        // A bad row is reported by whoever reads its partition, unless there is no other.
+        if let Err(error) = split(&mut rows, self.whole)
+            && rows.starts.is_empty()
+        {
+            let at = match error {
+                SplitError::TooMany { at, .. } | SplitError::OpenQuote { at } => at,
+            };
+            let line = 1 + memchr::memchr_iter(b'\n', &bytes[1..at]).count() as u64;
             return Err(IoError::Tokenize {
                 path: self.path.clone(),
                 partition: 0,
-                what: "C error: the first row is malformed".into(),
+                what: error.describe(line),
             });
         }
         if let Some(count) = options.sample_rows {

@@ -280,6 +280,21 @@ pub(crate) enum SplitError {
     OpenQuote { at: usize },
 }
 
+impl SplitError {
+    /// pandas' words for it; `line` is counted from 1.
+    pub(crate) fn describe(&self, line: u64) -> String {
+        match self {
+            SplitError::TooMany { expected, saw, .. } => {
+                format!("C error: Expected {expected} fields in line {line}, saw {saw}")
+            }
+            // These rows pandas counts from 0.
+            SplitError::OpenQuote { .. } => {
+                format!("C error: EOF inside string starting at row {}", line - 1)
+            }
+        }
+    }
+}
+
 impl Rows {
     /// Splits `bytes[from..]` into rows of `width` fields until the bytes or `limit` (a position that no row
     /// may begin after) are reached. Returns where the next row begins. With `surplus`, fields beyond `width` are left out, not an error.
