@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::time::Instant;
 
+use weft_graph::picture::{Format, Options, Role, picture_of};
 use weft_graph::{Axis, Key, Layer, LayerRef, Pressure, Read, Rule, expand, order};
 
 fn along(own: u32) -> Axis {
@@ -53,6 +54,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(mib) => println!("peak memory {mib} MiB"),
         None => println!("peak memory unknown"),
     }
+    let start = Instant::now();
+    let picture = picture_of(&(&tasks, |_| Role::Function), &Options::default())?.render(Format::Svg)?;
+    println!("picture of its groups: {:.4} s, {} bytes", start.elapsed().as_secs_f64(), picture.len());
     println!("results held at once: {}", Pressure::of(&tasks.dag, &priorities).peak());
     Ok(())
 }

@@ -11,6 +11,8 @@
 mod order;
 mod place;
 mod rank;
+#[cfg(test)]
+mod tests;
 
 use super::Edge;
 
