@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | tasks that some outputs need, from layers | [`expand`] |
 //! | the same, from a [`Dag`] | [`cull`] |
+//! | one task for each key | [`share_equal_keys`] |
 //! | does it end? | [`find_cycle`], [`topological_order`] |
 //! | which tasks could be one | [`fuse`] |
 //! | what runs first | [`order`], measured by [`Pressure`] |
@@ -50,6 +51,7 @@ mod layer;
 mod order;
 pub mod picture;
 mod pressure;
+mod share;
 mod walk;
 
 pub use cull::{Culled, cull};
@@ -61,3 +63,4 @@ pub use key::Key;
 pub use layer::{Axis, Layer, LayerError, LayerRef, Read, Rule};
 pub use order::order;
 pub use pressure::Pressure;
+pub use share::share_equal_keys;

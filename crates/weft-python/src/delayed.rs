@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use pyo3::exceptions::PyKeyError;
+use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -25,6 +25,8 @@ pub(crate) struct Delayed {
     task: OnceLock<(LayerRef, u32)>,
     source: Source,
     length: Option<Py<PyAny>>,
+    /// The layer's name, where the user gave another one than the key.
+    layer: Option<Py<PyAny>>,
 }
 
 /// What the task is made of when it is first needed.
@@ -46,7 +48,7 @@ impl Delayed {
             return Ok(task.clone());
         }
         let task = match &self.source {
-            Source::Task => unreachable_task()?,
+            Source::Task => return Err(not_made_so()),
             Source::Leaf { object, key, pure, nout } => {
                 let key = match key {
                     Some(key) => key_from_py(key.bind(py))?,
@@ -83,8 +85,9 @@ impl Delayed {
     }
 }
 
-fn unreachable_task() -> PyResult<(LayerRef, u32)> {
-    Err(pyo3::exceptions::PyRuntimeError::new_err("this Delayed was made without a task"))
+/// A subclass that never called its base's `__new__`.
+fn not_made_so() -> PyErr {
+    PyRuntimeError::new_err("this Delayed was made without what its class needs")
 }
 
 /// Python classes and functions that the hot path calls.
@@ -288,21 +291,11 @@ impl Delayed {
     ) -> PyResult<Self> {
         if let Ok(view) = dsk.cast_exact::<LayerView>() {
             let task = OnceLock::from((view.get().layer.clone(), 0));
-            return Ok(Delayed { task, source: Source::Task, length });
-        }
-        if let (Some(layer), Some(layers)) = (layer, dsk.getattr_opt("layers")?)
-            && !layers.contains(layer)?
-        {
-            return Err(pyo3::exceptions::PyValueError::new_err(format!(
-                "Layer {layer} not in the HighLevelGraph's layers: {}",
-                layers
-                    .call_method0("keys")
-                    .and_then(|keys| keys.try_iter()?.collect::<PyResult<Vec<_>>>())?
-                    .len()
-            )));
+            return Ok(Delayed { task, source: Source::Task, length, layer: None });
         }
         let source = Source::Graph { key: key.clone().unbind(), graph: dsk.clone().unbind() };
-        Ok(Delayed { task: OnceLock::new(), source, length })
+        let layer = layer.map(|layer| layer.clone().unbind());
+        Ok(Delayed { task: OnceLock::new(), source, length, layer })
     }
 
     #[getter]
@@ -322,6 +315,31 @@ impl Delayed {
     #[getter]
     fn _graph(&self, py: Python<'_>) -> PyResult<Graph> {
         Ok(Graph::new(vec![self.task(py)?.0]))
+    }
+
+    #[getter]
+    fn _layer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.layer {
+            Some(layer) => Ok(layer.bind(py).clone()),
+            None => self.key(py),
+        }
+    }
+
+    /// What this value's task reads, as values of the class `class`.
+    fn _inputs<'py>(&self, py: Python<'py>, class: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let (layer, index) = self.task(py)?;
+        let mut inputs = Vec::new();
+        layer.reads(index, |input, task| {
+            inputs.push(match input {
+                u32::MAX => (layer.clone(), task),
+                input => (layer.inputs[input as usize].clone(), task),
+            });
+        });
+        let value = |(layer, task): (LayerRef, u32)| {
+            let key = key_to_py(py, &layer.key(task))?;
+            class.call1((key, Graph::new(vec![layer])))
+        };
+        inputs.into_iter().map(value).collect()
     }
 
     #[getter]
@@ -377,8 +395,45 @@ impl Delayed {
 #[pyclass(name = "LeafCore", module = "weft._weft", extends = Delayed, subclass, frozen)]
 pub(crate) struct Leaf;
 
+/// Raises `ValueError` unless `graph`, if it is a graph of layers, has the layer `name`.
+fn check_layer(name: &Bound<'_, PyAny>, graph: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Some(layers) = graph.getattr_opt("layers")? else { return Ok(()) };
+    if layers.contains(name)? {
+        return Ok(());
+    }
+    let names = layers.try_iter()?.map(|name| Ok(name?.repr()?.to_string())).collect::<PyResult<Vec<_>>>()?;
+    Err(PyValueError::new_err(format!(
+        "Layer {name} not in the HighLevelGraph's layers: [{}]",
+        names.join(", ")
+    )))
+}
+
 #[pymethods]
 impl Leaf {
+    #[getter]
+    fn _obj(slf: PyRef<'_, Self>) -> PyResult<Py<PyAny>> {
+        match &slf.as_super().source {
+            Source::Leaf { object, .. } => Ok(object.clone_ref(slf.py())),
+            _ => Err(not_made_so()),
+        }
+    }
+
+    #[getter]
+    fn _pure(slf: PyRef<'_, Self>) -> PyResult<Option<bool>> {
+        match &slf.as_super().source {
+            Source::Leaf { pure, .. } => Ok(*pure),
+            _ => Err(not_made_so()),
+        }
+    }
+
+    #[getter]
+    fn _nout(slf: PyRef<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
+        match &slf.as_super().source {
+            Source::Leaf { nout, .. } => Ok(nout.as_ref().map(|n| n.clone_ref(slf.py()))),
+            _ => Err(not_made_so()),
+        }
+    }
+
     #[new]
     #[pyo3(signature = (obj, key=None, pure=None, nout=None))]
     fn new(
@@ -388,7 +443,8 @@ impl Leaf {
         nout: Option<Py<PyAny>>,
     ) -> PyClassInitializer<Self> {
         let source = Source::Leaf { object: obj, key, pure, nout };
-        PyClassInitializer::from(Delayed { task: OnceLock::new(), source, length: None }).add_subclass(Leaf)
+        PyClassInitializer::from(Delayed { task: OnceLock::new(), source, length: None, layer: None })
+            .add_subclass(Leaf)
     }
 }
 
@@ -398,10 +454,27 @@ pub(crate) struct Attr;
 
 #[pymethods]
 impl Attr {
+    #[getter]
+    fn _obj(slf: PyRef<'_, Self>) -> PyResult<Py<PyAny>> {
+        match &slf.as_super().source {
+            Source::Attr { of, .. } => Ok(of.clone_ref(slf.py()).into_any()),
+            _ => Err(not_made_so()),
+        }
+    }
+
+    #[getter]
+    fn _attr(slf: PyRef<'_, Self>) -> PyResult<Py<PyAny>> {
+        match &slf.as_super().source {
+            Source::Attr { name, .. } => Ok(name.clone_ref(slf.py()).into_any()),
+            _ => Err(not_made_so()),
+        }
+    }
+
     #[new]
     fn new(obj: Py<Delayed>, attr: Py<PyString>) -> PyClassInitializer<Self> {
         let source = Source::Attr { of: obj, name: attr };
-        PyClassInitializer::from(Delayed { task: OnceLock::new(), source, length: None }).add_subclass(Attr)
+        PyClassInitializer::from(Delayed { task: OnceLock::new(), source, length: None, layer: None })
+            .add_subclass(Attr)
     }
 }
 
@@ -437,11 +510,12 @@ fn delayed_call<'py>(
 
 /// A delayed value that is `object`, in which collections are replaced by their results.
 #[pyfunction]
-#[pyo3(signature = (object, key))]
+#[pyo3(signature = (object, key, nout=None))]
 fn delayed_object<'py>(
     py: Python<'py>,
     object: &Bound<'py, PyAny>,
     key: &Bound<'py, PyAny>,
+    nout: Option<Py<PyAny>>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let mut reads = Reads::default();
     let node = delayed_value(object, &mut reads)?;
@@ -449,7 +523,14 @@ fn delayed_object<'py>(
         return Ok(None);
     }
     let label = type_label(object)?.as_str().into();
-    wrap(py, single(py, key_from_py(key)?, reads, node, label)?, None).map(Some)
+    wrap(py, single(py, key_from_py(key)?, reads, node, label)?, nout.as_ref()).map(Some)
+}
+
+/// One graph for many delayed values.
+#[pyfunction]
+fn delayed_graph(py: Python<'_>, values: Vec<PyRef<'_, Delayed>>) -> PyResult<Graph> {
+    let layers = values.iter().map(|value| Ok(value.task(py)?.0)).collect::<PyResult<Vec<_>>>()?;
+    Ok(Graph::new(layers))
 }
 
 /// 32 hexadecimal digits that no other call gets.
@@ -467,5 +548,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(annotating, module)?)?;
     module.add_function(wrap_pyfunction!(delayed_call, module)?)?;
     module.add_function(wrap_pyfunction!(delayed_object, module)?)?;
+    module.add_function(wrap_pyfunction!(delayed_graph, module)?)?;
     module.add_function(wrap_pyfunction!(unique_token, module)?)
 }

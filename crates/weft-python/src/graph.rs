@@ -3,12 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use ahash::{AHashMap, AHashSet};
-use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PySet, PyTuple};
 use weft_data::{LayerRef, WorkRef};
-use weft_graph::{Expanded, Key, Layer, Rule};
+use weft_graph::{Expanded, Key, Layer, Rule, find_cycle, share_equal_keys};
 
 use crate::key::{key_from_py, key_to_py, try_key};
 use crate::spec::{Node, graph_value};
@@ -49,13 +49,27 @@ impl Graph {
                 self.find(key).ok_or_else(|| PyKeyError::new_err(format!("{key} is not in the graph")))
             })
             .collect::<PyResult<Vec<_>>>()?;
-        Ok(weft_graph::expand(&outputs))
+        let tasks = share_equal_keys(weft_graph::expand(&outputs));
+        // Layers cannot wait for each other in a circle; tasks within one, or joined by key, can.
+        if tasks.layers.iter().any(|layer| matches!(layer.rule, Rule::Explicit { .. }))
+            && let Some(cycle) = find_cycle(&tasks.dag)
+        {
+            let names: Vec<String> =
+                cycle.iter().chain(cycle.first()).map(|&task| tasks.key(task).to_string()).collect();
+            return Err(PyRuntimeError::new_err(format!(
+                "Cycle detected in the graph: {}. Each of these tasks waits for the next.",
+                names.join(" -> ")
+            )));
+        }
+        Ok(tasks)
     }
 
     /// The layer that has the task `key`, and the task's number in it.
     pub(crate) fn find(&self, key: &Key) -> Option<(LayerRef, u32)> {
         // What is asked for is nearly always at the top; the index walks the whole graph.
-        let top = self.layers.iter().find_map(|layer| {
+        const FEW: usize = 8;
+        let few = if self.layers.len() <= FEW { &self.layers[..] } else { &[] };
+        let top = few.iter().find_map(|layer| {
             let name = key.collection();
             if layer.name == *key || layer.name == *name {
                 Some((layer.clone(), position(layer, key)?))
@@ -315,8 +329,34 @@ impl Graph {
         Ok(Graph::new(layers))
     }
 
+    /// `graph` and the tasks in `mapping`, which may read it.
+    #[staticmethod]
+    fn extend(graph: &Bound<'_, PyAny>, mapping: &Bound<'_, PyMapping>) -> PyResult<Self> {
+        let mut layers = graph_from_py(graph)?.layers;
+        let top = explicit_layer(std::slice::from_ref(mapping), &layers)?;
+        layers.extend(top);
+        Ok(Graph::new(layers))
+    }
+
+    /// The layers that `keys` need; keys that the graph does not have are left out.
+    fn cull(&self, keys: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
+        let mut layers: Vec<LayerRef> = Vec::new();
+        for key in keys {
+            if let Some((layer, _)) = self.find(&key_from_py(&key)?)
+                && !layers.iter().any(|known| Arc::ptr_eq(known, &layer))
+            {
+                layers.push(layer);
+            }
+        }
+        Ok(Graph::new(layers))
+    }
+
     fn __len__(&self) -> usize {
-        self.index().layers.iter().map(|layer| layer.len()).sum()
+        let index = self.index();
+        if index.explicit.is_empty() && index.names.len() == index.layers.len() {
+            return index.layers.iter().map(|layer| layer.len()).sum();
+        }
+        self.distinct_keys().len()
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -330,8 +370,61 @@ impl Graph {
         }
     }
 
+    #[pyo3(signature = (key, default=None))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match try_key(key)?.and_then(|key| self.find(&key)) {
+            Some((layer, index)) => self.node(py, &layer, index).map(Some),
+            None => Ok(default),
+        }
+    }
+
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(self.key_list(py)?.try_iter()?.into_any())
+    }
+
+    fn keys<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        view(slf, "KeysView")
+    }
+
+    fn values<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        view(slf, "ValuesView")
+    }
+
+    fn items<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        view(slf, "ItemsView")
+    }
+
+    fn copy(&self) -> Self {
+        Graph::new(self.layers.clone())
+    }
+
+    /// The tasks as a dict.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let tasks = PyDict::new(py);
+        for key in self.key_list(py)?.iter() {
+            let task = self.__getitem__(py, &key)?;
+            tasks.set_item(key, task)?;
+        }
+        Ok(tasks)
+    }
+
+    fn __eq__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        if slf.is(other) {
+            return Ok(true);
+        }
+        let py = slf.py();
+        match other.cast::<PyMapping>() {
+            Ok(other) => {
+                let theirs = py.import("builtins")?.getattr("dict")?.call1((other,))?;
+                slf.get().to_dict(py)?.eq(theirs)
+            }
+            Err(_) => Ok(false),
+        }
     }
 
     fn __repr__(&self) -> String {
@@ -339,19 +432,51 @@ impl Graph {
     }
 
     /// All keys, inputs before what reads them.
-    fn key_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let keys = PyList::empty(py);
-        for layer in &self.index().layers {
-            for task in 0..layer.len() as u32 {
-                keys.append(key_to_py(py, &layer.key(task))?)?;
-            }
-        }
-        Ok(keys)
+    pub(crate) fn key_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(
+            py,
+            self.distinct_keys().iter().map(|key| key_to_py(py, key)).collect::<PyResult<Vec<_>>>()?,
+        )
     }
 
-    /// The layers, inputs first.
-    fn layer_list(&self) -> Vec<LayerView> {
-        self.index().layers.iter().map(|layer| LayerView { layer: layer.clone() }).collect()
+    /// The layers by name, inputs first.
+    #[getter(layers)]
+    fn py_layers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let layers = PyDict::new(py);
+        for layer in &self.index().layers {
+            layers.set_item(key_to_py(py, &layer.name)?, LayerView { layer: layer.clone() })?;
+        }
+        Ok(layers)
+    }
+
+    /// For each layer's name, the names of the layers that it reads.
+    #[getter]
+    fn dependencies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dependencies = PyDict::new(py);
+        for layer in &self.index().layers {
+            let names = PySet::empty(py)?;
+            for input in &layer.inputs {
+                names.add(key_to_py(py, &input.name)?)?;
+            }
+            dependencies.set_item(key_to_py(py, &layer.name)?, names)?;
+        }
+        Ok(dependencies)
+    }
+
+    /// For each layer's name, the names of the layers that read it.
+    #[getter]
+    fn dependents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.import("weft.core")?.call_method1("reverse_dict", (self.dependencies(py)?,))
+    }
+
+    /// For each key, the keys that its task reads.
+    fn get_all_dependencies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dependencies = PyDict::new(py);
+        for key in self.key_list(py)?.iter() {
+            let reads = self.dependencies_of(py, &key)?;
+            dependencies.set_item(key, reads)?;
+        }
+        Ok(dependencies)
     }
 
     /// Keys that the task `key` reads.
@@ -363,6 +488,32 @@ impl Graph {
         let keys = keys.iter().map(|key| key_to_py(py, key)).collect::<PyResult<Vec<_>>>()?;
         PySet::new(py, keys)
     }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (layers, tops) = crate::portable::write(py, &self.layers)?;
+        let args = PyTuple::new(py, [layers.into_any(), tops.into_any()])?;
+        Ok((py.import("weft._weft")?.getattr("graph_from_portable")?, args))
+    }
+}
+
+impl Graph {
+    fn distinct_keys(&self) -> Vec<Key> {
+        let mut seen = AHashSet::new();
+        let mut keys = Vec::new();
+        for layer in &self.index().layers {
+            for task in 0..layer.len() as u32 {
+                let key = layer.key(task);
+                if seen.insert(key.clone()) {
+                    keys.push(key);
+                }
+            }
+        }
+        keys
+    }
+}
+
+fn view<'py>(graph: &Bound<'py, Graph>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    graph.py().import("collections.abc")?.getattr(name)?.call1((graph,))
 }
 
 /// One layer of a graph, as a handle: `Graph.layers` shows these.
@@ -393,6 +544,26 @@ impl LayerView {
     fn input_names<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let names = self.layer.inputs.iter().map(|l| key_to_py(py, &l.name)).collect::<PyResult<Vec<_>>>()?;
         PyTuple::new(py, names)
+    }
+
+    fn keys<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("collections.abc")?.getattr("KeysView")?.call1((slf,))
+    }
+
+    fn values<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("collections.abc")?.getattr("ValuesView")?.call1((slf,))
+    }
+
+    fn items<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("collections.abc")?.getattr("ItemsView")?.call1((slf,))
+    }
+
+    fn get_output_keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PySet>> {
+        PySet::new(py, self.__iter__(py)?.try_iter()?.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    fn is_materialized(&self) -> bool {
+        !matches!(self.layer.rule, Rule::Grid { .. })
     }
 
     fn __len__(&self) -> usize {

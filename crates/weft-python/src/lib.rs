@@ -12,6 +12,7 @@ mod frame;
 mod graph;
 mod key;
 mod picture;
+mod portable;
 mod spec;
 mod task;
 mod tokenize;
@@ -22,6 +23,7 @@ fn _weft(module: &Bound<'_, PyModule>) -> PyResult<()> {
     task::register(module)?;
     graph::register(module)?;
     delayed::register(module)?;
+    portable::register(module)?;
     engine::register(module)?;
     tokenize::register(module)?;
     picture::register(module)?;

@@ -560,3 +560,74 @@ fn spec_node(object: &Bound<'_, PyAny>, keys: &mut Vec<Key>, depth: u32) -> PyRe
     }
     Ok(Some(Node::call(constant(&object.getattr("func")?), nodes, kwargs)))
 }
+
+/// Tags of the portable form, in the order of [`Node`]'s variants.
+const CONST: u8 = 0;
+const INPUT: u8 = 1;
+const LIST: u8 = 2;
+const TUPLE: u8 = 3;
+const SET: u8 = 4;
+const DICT: u8 = 5;
+const CALL: u8 = 6;
+
+impl Node {
+    /// The node as tagged tuples, which say exactly what it is.
+    pub(crate) fn to_portable<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let all = |items: &[Node]| -> PyResult<Bound<'py, PyTuple>> {
+            PyTuple::new(py, items.iter().map(|n| n.to_portable(py)).collect::<PyResult<Vec<_>>>()?)
+        };
+        Ok(match self {
+            Node::Const(object) => (CONST, object).into_pyobject(py)?,
+            Node::Input(position) => (INPUT, position).into_pyobject(py)?,
+            Node::List(items) => (LIST, all(items)?).into_pyobject(py)?,
+            Node::Tuple(items) => (TUPLE, all(items)?).into_pyobject(py)?,
+            Node::Set(items) => (SET, all(items)?).into_pyobject(py)?,
+            Node::Dict(items) => {
+                let (keys, values): (Vec<_>, Vec<_>) = items
+                    .iter()
+                    .map(|(key, value)| Ok((key.to_portable(py)?, value.to_portable(py)?)))
+                    .collect::<PyResult<Vec<_>>>()?
+                    .into_iter()
+                    .unzip();
+                (DICT, (PyTuple::new(py, keys)?, PyTuple::new(py, values)?)).into_pyobject(py)?
+            }
+            Node::Call(call) => {
+                let names = PyTuple::new(py, call.kwargs.iter().map(|(name, _)| name))?;
+                let named =
+                    call.kwargs.iter().map(|(_, n)| n.to_portable(py)).collect::<PyResult<Vec<_>>>()?;
+                let parts = (call.func.to_portable(py)?, all(&call.args)?, names, PyTuple::new(py, named)?);
+                (CALL, parts).into_pyobject(py)?
+            }
+        }
+        .into_any())
+    }
+}
+
+/// The node that [`Node::to_portable`] wrote.
+pub(crate) fn portable_value(object: &Bound<'_, PyAny>) -> PyResult<Node> {
+    let all = |items: &Bound<'_, PyAny>| -> PyResult<Vec<Node>> {
+        items.try_iter()?.map(|item| portable_value(&item?)).collect()
+    };
+    let (tag, content): (u8, Bound<'_, PyAny>) = object.extract()?;
+    Ok(match tag {
+        CONST => Node::Const(content.unbind()),
+        INPUT => Node::Input(content.extract()?),
+        LIST => Node::List(all(&content)?.into()),
+        TUPLE => Node::Tuple(all(&content)?.into()),
+        SET => Node::Set(all(&content)?.into()),
+        DICT => {
+            let (keys, values): (Bound<'_, PyAny>, Bound<'_, PyAny>) = content.extract()?;
+            Node::Dict(all(&keys)?.into_iter().zip(all(&values)?).collect())
+        }
+        CALL => {
+            type Parts<'py> =
+                (Bound<'py, PyAny>, Bound<'py, PyAny>, Vec<Bound<'py, PyString>>, Bound<'py, PyAny>);
+            let (func, args, names, named): Parts<'_> = content.extract()?;
+            let kwargs = names.into_iter().map(Bound::unbind).zip(all(&named)?).collect();
+            Node::call(portable_value(&func)?, all(&args)?, kwargs)
+        }
+        tag => {
+            return Err(pyo3::exceptions::PyValueError::new_err(format!("{tag} is no tag of a pickled task")));
+        }
+    })
+}
