@@ -13,7 +13,7 @@ from typing import Any
 
 from weft import config, local, threaded
 from weft._weft import DelayedCore, Graph, annotating, delayed_graph
-from weft.core import flatten
+from weft.core import flatten as flatten
 from weft.tokenize import TokenizationError, normalize_token, tokenize
 
 __all__ = [
@@ -550,6 +550,10 @@ def _scheduler_function(scheduler):
             raise RuntimeError("Attempting to use an asynchronous Client in a synchronous context of `compute`")
         return scheduler.get
     if isinstance(scheduler, Executor):
+        if type(scheduler).__name__ == "ProcessPoolExecutor":
+            raise NotImplementedError(
+                "this version of weft cannot run on a pool of processes yet: give a ThreadPoolExecutor"
+            )
         return partial(threaded.get, pool=scheduler)
     raise ValueError(f"Unexpected scheduler: {scheduler!r}")
 

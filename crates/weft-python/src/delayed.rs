@@ -102,7 +102,7 @@ macro_rules! imported {
 imported!(tokenizer, "weft.tokenize", "tokenize");
 imported!(funcname, "weft.utils", "funcname");
 imported!(method_caller, "weft.utils", "methodcaller");
-imported!(config_get, "weft.config", "get");
+imported!(settings, "weft.config", "config");
 imported!(get_annotations, "weft.base", "get_annotations");
 imported!(function_type, "types", "FunctionType");
 
@@ -160,8 +160,15 @@ fn named<'py>(
     Ok(Key::from(name))
 }
 
+/// The setting `delayed_pure`. Every call asks for it, so it is looked up in the settings' own dict.
 fn default_pure(py: Python<'_>) -> PyResult<bool> {
-    config_get(py)?.call1((intern!(py, "delayed_pure"), false))?.is_truthy()
+    let settings = settings(py)?.cast::<PyDict>()?;
+    for name in [intern!(py, "delayed_pure"), intern!(py, "delayed-pure")] {
+        if let Some(pure) = settings.get_item(name)? {
+            return pure.is_truthy();
+        }
+    }
+    Ok(false)
 }
 
 /// 32 hexadecimal digits that this process and its forks produce once.
@@ -292,6 +299,9 @@ impl Delayed {
         if let Ok(view) = dsk.cast_exact::<LayerView>() {
             let task = OnceLock::from((view.get().layer.clone(), 0));
             return Ok(Delayed { task, source: Source::Task, length, layer: None });
+        }
+        if !dsk.is_instance_of::<Graph>() && !dsk.is_instance_of::<PyDict>() {
+            check_layer(layer.unwrap_or(key), dsk)?;
         }
         let source = Source::Graph { key: key.clone().unbind(), graph: dsk.clone().unbind() };
         let layer = layer.map(|layer| layer.clone().unbind());

@@ -627,7 +627,9 @@ pub(crate) fn portable_value(object: &Bound<'_, PyAny>) -> PyResult<Node> {
             Node::call(portable_value(&func)?, all(&args)?, kwargs)
         }
         tag => {
-            return Err(pyo3::exceptions::PyValueError::new_err(format!("{tag} is no tag of a pickled task")));
+            return Err(pyo3::exceptions::PyValueError::new_err(format!(
+                "{tag} is no tag of a pickled task"
+            )));
         }
     })
 }
