@@ -464,13 +464,13 @@ class Dict(NestedContainer, Mapping):
     __eq__ = GraphNode.__eq__
 
 
-def parse_input(obj: Any) -> Any:
+def parse_input(obj):
     """``obj`` as a node if it is a container with nodes in it, else ``obj`` itself."""
     if isinstance(obj, (GraphNode, TaskRef)):
         return obj
     if isinstance(obj, dict):
-        items = {key: parse_input(value) for key, value in obj.items()}
-        return Dict(items) if any(map(_is_node, items.values())) else obj
+        pairs = {key: parse_input(value) for key, value in obj.items()}
+        return Dict(pairs) if any(map(_is_node, pairs.values())) else obj
     if isinstance(obj, (list, set, tuple)):
         items = [parse_input(item) for item in obj]
         if any(map(_is_node, items)):

@@ -39,7 +39,7 @@ def validate_key(key: object) -> None:
     if typ is tuple:
         index = None
         try:
-            for index, part in enumerate(key):  # type: ignore[arg-type, var-annotated]
+            for index, part in enumerate(key):  # type: ignore[arg-type, var-annotated]  # noqa: B007
                 validate_key(part)
         except TypeError as error:
             raise TypeError(f"Composite key contains unexpected key type at {index=} ({key=!r})") from error

@@ -220,7 +220,7 @@ class HighLevelGraph(Mapping):
         return cls(layers, reads)
 
     @classmethod
-    def merge(cls, *graphs: Mapping) -> HighLevelGraph:
+    def merge(cls, *graphs: Any) -> HighLevelGraph:
         """One graph with the layers of several."""
         layers: dict = {}
         dependencies: dict = {}
