@@ -4,6 +4,14 @@ use weft_data::DType;
 
 use crate::error::ExprError;
 
+mod aggregator;
+mod encode;
+mod group;
+mod numeric;
+mod state;
+
+pub use aggregator::{Aggregator, Spec};
+
 /// An aggregation of a column. Missing values are skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Func {

@@ -8,7 +8,19 @@ use std::sync::Arc;
 use weft_data::DType;
 
 use crate::digest::Hasher;
+use crate::error::ExprError;
 use crate::scalar::Scalar;
+
+mod arithmetic;
+mod compare;
+mod datetime;
+mod shape;
+mod vector;
+
+pub(crate) use shape::float_bits;
+pub use shape::{filter, take};
+pub(crate) use vector::with_number;
+pub use vector::{NAT, Number, Operand, Vector, concat, empty, repeat, to_dtype};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UnaryOp {
@@ -295,5 +307,38 @@ impl Op {
             Op::ClipUpper => hasher.text("clip_upper"),
             Op::Round(decimals) => hasher.text("round").number(*decimals as u64),
         };
+    }
+}
+
+/// Runs an operation on a batch of `rows` rows.
+pub fn run(op: &Op, args: &[Operand<'_>], rows: usize) -> Result<Vector, ExprError> {
+    match (op, args) {
+        (Op::Binary(op), &[left, right]) if op.is_comparison() => compare::compare(*op, left, right, rows),
+        (Op::Binary(op), &[left, right]) if op.is_logical() => compare::logical(*op, left, right, rows),
+        (Op::Binary(op), &[left, right]) => arithmetic::arithmetic(*op, left, right, rows),
+        (Op::Unary(UnaryOp::IsNa), [Operand::Vector(vector)]) => shape::is_missing(vector, true),
+        (Op::Unary(UnaryOp::NotNa), [Operand::Vector(vector)]) => shape::is_missing(vector, false),
+        (Op::Unary(UnaryOp::Invert), [Operand::Vector(vector)]) if vector.dtype == DType::Bool => {
+            {
+            let bits = vector.bools()?;
+            Ok(Vector::from_bools(!bits))
+        }
+        }
+        (Op::Unary(op), [Operand::Vector(vector)]) => arithmetic::unary(*op, vector),
+        (Op::Dt(field), [Operand::Vector(vector)]) => datetime::field(*field, vector),
+        (Op::FillNa, [Operand::Vector(vector), Operand::Literal(value)]) => {
+            shape::fill_missing(vector, value)
+        }
+        (Op::Astype(dtype), [Operand::Vector(vector)]) => shape::convert(vector, dtype),
+        (Op::IsIn(values), [Operand::Vector(vector)]) => shape::is_in(vector, values),
+        (Op::Where, &[Operand::Vector(condition), yes, no]) => shape::choose(condition, yes, no),
+        (Op::ClipLower, [Operand::Vector(vector), Operand::Literal(bound)]) => {
+            shape::clip(vector, bound, true)
+        }
+        (Op::ClipUpper, [Operand::Vector(vector), Operand::Literal(bound)]) => {
+            shape::clip(vector, bound, false)
+        }
+        (Op::Round(decimals), [Operand::Vector(vector)]) => shape::round(vector, *decimals),
+        _ => ExprError::unsupported(format!("{} of these arguments", op.name())),
     }
 }

@@ -1,0 +1,284 @@
+//! Groups and their states: fed batches, merged with others, finished.
+
+use std::sync::Arc;
+
+use arrow_array::LargeStringArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use weft_data::{Column, DType, Frame, Index, Kind};
+use weft_graph::Key;
+
+use super::Func;
+use super::encode::NONE;
+use super::group::Grouper;
+use super::state::{Groups, State};
+use crate::error::ExprError;
+use crate::expr::Finish;
+use crate::kernel::{self, Vector};
+
+type Result<T> = std::result::Result<T, ExprError>;
+
+/// What to aggregate, without the data.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub keys: Vec<(Option<Key>, DType)>,
+    /// Label, function, and dtype of the input.
+    pub aggs: Vec<(Key, Func, DType)>,
+    pub dropna: bool,
+    pub sort: bool,
+    pub finish: Finish,
+}
+
+#[derive(Debug)]
+pub struct Aggregator {
+    spec: Arc<Spec>,
+    /// None: all rows are one group, which exists even without rows.
+    grouper: Option<Grouper>,
+    states: Vec<State>,
+    /// For each `nunique`: the different pairs of keys and value.
+    distinct: Vec<Option<Grouper>>,
+    ids: Vec<u32>,
+}
+
+impl Aggregator {
+    pub fn new(spec: Arc<Spec>) -> Self {
+        let dtypes: Vec<DType> = spec.keys.iter().map(|(_, dtype)| dtype.clone()).collect();
+        let grouper = (!dtypes.is_empty()).then(|| Grouper::new(&dtypes, !spec.dropna));
+        let states = spec.aggs.iter().map(|(_, func, dtype)| State::new(*func, dtype.clone())).collect();
+        let distinct = spec
+            .aggs
+            .iter()
+            .map(|(_, func, dtype)| match func {
+                Func::NUnique { dropna } => {
+                    let mut dtypes = dtypes.clone();
+                    dtypes.push(dtype.clone());
+                    // Missing values are left out before unless they count.
+                    Some(Grouper::new(&dtypes, !dropna || !spec.dropna))
+                }
+                _ => None,
+            })
+            .collect();
+        Aggregator { spec, grouper, states, distinct, ids: Vec::new() }
+    }
+
+    fn groups(&self) -> usize {
+        self.grouper.as_ref().map_or(1, Grouper::len)
+    }
+
+    /// Takes in a batch: key columns, and for each aggregation its input.
+    pub fn update(&mut self, keys: &[Vector], inputs: &[Option<Vector>], rows: usize) -> Result<()> {
+        let mut ids = std::mem::take(&mut self.ids);
+        let result = self.update_with(keys, inputs, rows, &mut ids);
+        self.ids = ids;
+        result
+    }
+
+    fn update_with(
+        &mut self,
+        keys: &[Vector],
+        inputs: &[Option<Vector>],
+        rows: usize,
+        ids: &mut Vec<u32>,
+    ) -> Result<()> {
+        if let Some(grouper) = &mut self.grouper {
+            grouper.group(keys, ids)?;
+            if ids.contains(&NONE) {
+                let kept: Vec<u32> = (0..rows as u32).filter(|&row| ids[row as usize] != NONE).collect();
+                let keys: Result<Vec<Vector>> = keys.iter().map(|key| kernel::take(key, &kept)).collect();
+                let inputs: Result<Vec<Option<Vector>>> = inputs
+                    .iter()
+                    .map(|input| input.as_ref().map(|input| kernel::take(input, &kept)).transpose())
+                    .collect();
+                ids.retain(|&id| id != NONE);
+                return self.feed(&keys?, &inputs?, kept.len(), Some(ids));
+            }
+            return self.feed(keys, inputs, rows, Some(ids));
+        }
+        self.feed(keys, inputs, rows, None)
+    }
+
+    fn feed(
+        &mut self,
+        keys: &[Vector],
+        inputs: &[Option<Vector>],
+        rows: usize,
+        ids: Option<&[u32]>,
+    ) -> Result<()> {
+        let groups = Groups { ids, count: self.groups(), rows };
+        for ((state, distinct), input) in self.states.iter_mut().zip(&mut self.distinct).zip(inputs) {
+            match (distinct, input) {
+                (Some(distinct), Some(input)) => {
+                    let mut columns = keys.to_vec();
+                    columns.push(input.clone());
+                    distinct.group(&columns, &mut Vec::new())?;
+                }
+                _ => state.update(input.as_ref(), groups)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What another aggregator of the same kind can [`merge`](Self::merge): groups with their
+    /// states, and the different values of each `nunique`.
+    pub fn partials(&mut self) -> Result<Vec<Frame>> {
+        let count = self.groups();
+        let all: Vec<u32> = (0..count as u32).collect();
+        let mut columns = match &self.grouper {
+            Some(grouper) => grouper.keys(&all)?,
+            None => Vec::new(),
+        };
+        for state in &mut self.states {
+            columns.extend(state.partial(count)?);
+        }
+        let mut frames = vec![frame(columns, count)];
+        for distinct in self.distinct.iter().flatten() {
+            let all: Vec<u32> = (0..distinct.len() as u32).collect();
+            frames.push(frame(distinct.keys(&all)?, all.len()));
+        }
+        Ok(frames)
+    }
+
+    /// Takes in what [`partials`](Self::partials) gave.
+    pub fn merge(&mut self, partials: &[Arc<Frame>]) -> Result<()> {
+        let Some((main, rest)) = partials.split_first() else {
+            return Err(ExprError::Invalid("a partial result without a frame".into()));
+        };
+        let columns = vectors(main);
+        let (keys, mut columns) = columns.split_at(self.spec.keys.len());
+        let mut ids = std::mem::take(&mut self.ids);
+        if let Some(grouper) = &mut self.grouper {
+            grouper.group(keys, &mut ids)?;
+        }
+        let groups =
+            Groups { ids: self.grouper.is_some().then_some(&ids), count: self.groups(), rows: main.rows() };
+        for state in &mut self.states {
+            let (own, others) = columns.split_at(state.width());
+            columns = others;
+            state.merge(own, groups)?;
+        }
+        self.ids = ids;
+        for (distinct, partial) in self.distinct.iter_mut().flatten().zip(rest) {
+            distinct.group(&vectors(partial), &mut Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// The result.
+    pub fn finish(mut self) -> Result<Frame> {
+        let count = self.groups();
+        let mut columns = Vec::with_capacity(self.states.len());
+        for i in 0..self.states.len() {
+            columns.push(match (&self.distinct[i], self.spec.aggs[i].1) {
+                (Some(_), Func::NUnique { dropna }) => self.unique_counts(i, dropna)?,
+                _ => self.states[i].finish(count)?,
+            });
+        }
+        let spec = self.spec.clone();
+        match spec.finish {
+            Finish::Scalar => {
+                let values = columns.swap_remove(0).into_column(spec.aggs[0].0.clone());
+                Ok(Frame::new(vec![values], range(), 1).with_kind(Kind::Scalar))
+            }
+            Finish::Columns => self.one_row(columns),
+            Finish::Groups { kind } => {
+                let order = match &self.grouper {
+                    Some(grouper) if spec.sort => grouper.sorted(),
+                    _ => (0..count as u32).collect(),
+                };
+                Ok(self.rows(columns, &order)?.with_kind(kind))
+            }
+            Finish::Counts { sort, ascending, normalize } => {
+                let counts = columns[0].slice::<Int64Type>()?.to_vec();
+                let mut order: Vec<u32> = (0..count as u32).collect();
+                if sort {
+                    // Stable: equal counts stay in order of first appearance.
+                    order.sort_by_key(|&group| {
+                        let n = counts[group as usize];
+                        if ascending { n } else { -n }
+                    });
+                }
+                if normalize {
+                    let total = counts.iter().sum::<i64>() as f64;
+                    let shares = counts.iter().map(|&n| n as f64 / total).collect();
+                    columns[0] = Vector::from_vec::<Float64Type>(DType::Float64, shares);
+                }
+                Ok(self.rows(columns, &order)?.with_kind(Kind::Series { named: true }))
+            }
+        }
+    }
+
+    fn rows(&self, columns: Vec<Vector>, order: &[u32]) -> Result<Frame> {
+        let keys = match &self.grouper {
+            Some(grouper) => grouper.keys(order)?,
+            None => Vec::new(),
+        };
+        let index = keys
+            .into_iter()
+            .zip(&self.spec.keys)
+            .map(|(key, (name, _))| {
+                let label = name.clone().unwrap_or_else(crate::build::unnamed);
+                (name.clone(), key.into_column(label))
+            })
+            .collect();
+        let columns: Result<Vec<Column>> = columns
+            .iter()
+            .zip(&self.spec.aggs)
+            .map(|(column, (label, ..))| Ok(kernel::take(column, order)?.into_column(label.clone())))
+            .collect();
+        Ok(Frame::new(columns?, Index::Columns(index), order.len()))
+    }
+
+    /// One value of each column as a Series indexed by column label.
+    fn one_row(&self, columns: Vec<Vector>) -> Result<Frame> {
+        let values = kernel::concat(&columns)?;
+        let labels: Vec<&Key> = self.spec.aggs.iter().map(|(label, ..)| label).collect();
+        let index = if labels.iter().all(|label| matches!(label, Key::Int(_))) {
+            let numbers = labels.iter().map(|label| if let Key::Int(n) = label { *n } else { 0 });
+            Vector::from_vec::<Int64Type>(DType::Int64, numbers.collect())
+        } else {
+            let texts: LargeStringArray = labels.iter().map(|label| label.as_str()).collect();
+            Vector::new(DType::Str, Arc::new(texts))
+        };
+        let rows = values.len();
+        let index = Index::Columns(vec![(None, index.into_column(crate::build::unnamed()))]);
+        let column = values.into_column(crate::build::unnamed());
+        Ok(Frame::new(vec![column], index, rows).with_kind(Kind::Series { named: false }))
+    }
+
+    /// Number of different values in each group.
+    fn unique_counts(&mut self, agg: usize, dropna: bool) -> Result<Vector> {
+        let mut counts = vec![0i64; self.groups()];
+        let Some(distinct) = &self.distinct[agg] else {
+            return Err(ExprError::Invalid("no different values were kept".into()));
+        };
+        let all: Vec<u32> = (0..distinct.len() as u32).collect();
+        let columns = distinct.keys(&all)?;
+        let (keys, value) = columns.split_at(self.spec.keys.len());
+        let missing = if dropna { value[0].missing()? } else { None };
+        let mut ids = vec![0; all.len()];
+        if let Some(grouper) = &mut self.grouper {
+            grouper.group(keys, &mut ids)?;
+        }
+        for (row, &id) in ids.iter().enumerate() {
+            let counts_not = id == NONE || missing.as_ref().is_some_and(|missing| missing.value(row));
+            if !counts_not {
+                counts[id as usize] += 1;
+            }
+        }
+        Ok(Vector::from_vec::<Int64Type>(DType::Int64, counts))
+    }
+}
+
+fn range() -> Index {
+    Index::Range { start: 0, step: 1 }
+}
+
+/// A frame of columns that are known by position.
+fn frame(columns: Vec<Vector>, rows: usize) -> Frame {
+    let columns =
+        columns.into_iter().enumerate().map(|(i, column)| column.into_column(Key::Int(i as i64))).collect();
+    Frame::new(columns, range(), rows)
+}
+
+fn vectors(frame: &Frame) -> Vec<Vector> {
+    frame.columns.iter().map(|column| Vector::new(column.dtype.clone(), column.values.clone())).collect()
+}
