@@ -12,20 +12,27 @@
 
 mod aggregate;
 mod build;
+mod csv;
 mod digest;
 mod dtype;
 mod error;
 mod explain;
 mod expr;
 pub mod kernel;
+mod lower;
+pub mod plan;
 
 mod scalar;
 mod source;
+mod stage;
+mod work;
 
 pub use aggregate::Func;
+pub use csv::CsvTable;
 pub use error::ExprError;
 pub use expr::{Agg, Arg, Expr, Field, Finish, HostInput, HostReads, HostStep, Node, Schema};
 pub use kernel::{BinaryOp, DtField, Op, UnaryOp};
 
+pub use lower::lower;
 pub use scalar::{Literal, Scalar};
 pub use source::{MemorySource, Sink, Source};

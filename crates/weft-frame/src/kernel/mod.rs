@@ -319,10 +319,8 @@ pub fn run(op: &Op, args: &[Operand<'_>], rows: usize) -> Result<Vector, ExprErr
         (Op::Unary(UnaryOp::IsNa), [Operand::Vector(vector)]) => shape::is_missing(vector, true),
         (Op::Unary(UnaryOp::NotNa), [Operand::Vector(vector)]) => shape::is_missing(vector, false),
         (Op::Unary(UnaryOp::Invert), [Operand::Vector(vector)]) if vector.dtype == DType::Bool => {
-            {
             let bits = vector.bools()?;
             Ok(Vector::from_bools(!bits))
-        }
         }
         (Op::Unary(op), [Operand::Vector(vector)]) => arithmetic::unary(*op, vector),
         (Op::Dt(field), [Operand::Vector(vector)]) => datetime::field(*field, vector),

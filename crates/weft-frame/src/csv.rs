@@ -1,0 +1,79 @@
+//! CSV files as a source.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use weft_data::TaskError;
+use weft_graph::Key;
+use weft_io::{CsvSource, Promotion};
+
+use crate::digest::Hasher;
+use crate::expr::{Expr, Field};
+use crate::source::{Sink, Source};
+
+/// A planned CSV source as a table, and what reading it found out.
+#[derive(Debug)]
+pub struct CsvTable {
+    source: CsvSource,
+    name: String,
+    digest: u128,
+    fields: Vec<Field>,
+    promotions: Mutex<Vec<Promotion>>,
+}
+
+impl CsvTable {
+    /// `name` is what keys start with; `token` identifies the files' content (their times of change).
+    pub fn new(source: CsvSource, name: &str, token: &str) -> Arc<Self> {
+        let mut h = Hasher::new("csv");
+        h.text(token).text(&format!("{:?}", source.options()));
+        source.paths().iter().for_each(|path| drop(h.text(path)));
+        for block in source.blocks() {
+            h.number(block.file as u64).number(block.start).number(block.end.unwrap_or(u64::MAX));
+        }
+        let fields = source
+            .schema()
+            .iter()
+            .map(|field| Field { label: Key::from(field.name.as_str()), dtype: Some(field.dtype.clone()) })
+            .collect();
+        let promotions = Mutex::new(Vec::new());
+        Arc::new(CsvTable { source, name: name.to_owned(), digest: h.finish(), fields, promotions })
+    }
+
+    /// Columns that got another dtype than planned since the last call.
+    pub fn take_promotions(&self) -> Vec<Promotion> {
+        std::mem::take(&mut self.promotions.lock())
+    }
+
+    pub fn expr(self: &Arc<Self>) -> Expr {
+        Expr::source(self.clone())
+    }
+}
+
+impl Source for CsvTable {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn digest(&self) -> u128 {
+        self.digest
+    }
+
+    fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    fn npartitions(&self) -> u32 {
+        self.source.partitions() as u32
+    }
+
+    fn scan(&self, partition: u32, columns: &[usize], sink: &mut Sink<'_>) -> Result<(), TaskError> {
+        let promoted = self.source.scan(partition as usize, columns, &mut |batch| {
+            Ok(if sink(batch)? { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        if !promoted.is_empty() {
+            self.promotions.lock().extend(promoted);
+        }
+        Ok(())
+    }
+}
