@@ -79,6 +79,24 @@ impl Expr {
         Expr::new(node, Schema { fields, kind }, self.npartitions())
     }
 
+    /// Whether native steps can work on its partitions.
+    fn check_native(&self) -> Result<()> {
+        if let Some(field) = self.schema().fields.iter().find(|field| field.dtype.is_none()) {
+            return ExprError::unsupported(format!(
+                "column {} holds what only the host can hold",
+                field.label
+            ));
+        }
+        match self.node() {
+            Node::Host(step) if step.bridge.is_none() => {
+                ExprError::unsupported(format!("native steps after {}", step.name))
+            }
+            Node::Concat { inputs } => inputs.iter().try_for_each(Expr::check_native),
+            Node::Partitions { input, .. } => input.check_native(),
+            _ => Ok(()),
+        }
+    }
+
     fn field(&self, label: &Key) -> Result<&Field> {
         match self.schema().position(label) {
             Some(i) => Ok(&self.schema().fields[i]),
@@ -107,12 +125,14 @@ impl Expr {
     }
 
     pub fn project(&self, labels: Vec<Key>) -> Result<Expr> {
+        self.check_native()?;
         let fields: Result<Vec<Field>> = labels.iter().map(|label| self.field(label).cloned()).collect();
         Ok(self.derive(Node::Project { input: self.clone(), labels }, fields?, Kind::Table))
     }
 
     pub fn column(&self, label: impl Into<Key>) -> Result<Expr> {
         let label = label.into();
+        self.check_native()?;
         let field = self.field(&label)?.clone();
         let node = Node::Column { input: self.clone(), label };
         Ok(self.derive(node, vec![field], Kind::Series { named: true }))
@@ -120,6 +140,7 @@ impl Expr {
 
     /// Adds or replaces columns.
     pub fn assign(&self, columns: Vec<(Key, Expr)>) -> Result<Expr> {
+        self.check_native()?;
         let mut fields = self.schema().fields.clone();
         for (label, series) in &columns {
             self.check_rows(series)?;
@@ -148,6 +169,7 @@ impl Expr {
 
     /// New labels for all columns of a table.
     pub fn rename(&self, labels: Vec<Key>) -> Result<Expr> {
+        self.check_native()?;
         if labels.len() != self.schema().fields.len() {
             return Err(ExprError::Invalid(format!(
                 "Length mismatch: Expected axis has {} elements, new values have {} elements",
@@ -166,6 +188,7 @@ impl Expr {
 
     /// The Series under another name, or none.
     pub fn rename_series(&self, name: Option<Key>) -> Result<Expr> {
+        self.check_native()?;
         let kind = Kind::Series { named: name.is_some() };
         let label = name.unwrap_or_else(unnamed);
         let fields = vec![Field { label: label.clone(), dtype: Some(self.dtype()?.clone()) }];
@@ -197,6 +220,7 @@ impl Expr {
         for arg in &args {
             match arg {
                 Arg::Series(series) => {
+                    series.check_native()?;
                     match rows {
                         Some(first) => first.check_rows(series)?,
                         None => rows = Some(series),
@@ -305,6 +329,7 @@ impl Expr {
     }
 
     pub fn filter(&self, mask: &Expr) -> Result<Expr> {
+        self.check_native()?;
         self.check_rows(mask)?;
         if !matches!(mask.schema().kind, Kind::Series { .. }) || *mask.dtype()? != DType::Bool {
             return ExprError::unsupported("a mask that is not a bool Series");
@@ -323,6 +348,7 @@ impl Expr {
         sort: bool,
         kind: Kind,
     ) -> Result<Expr> {
+        self.check_native()?;
         if keys.is_empty() {
             return Err(ExprError::Invalid("No group keys passed!".into()));
         }
@@ -357,6 +383,7 @@ impl Expr {
 
     /// A Series to a scalar, a table to a Series of one value for each column.
     pub fn reduce(&self, func: Func) -> Result<Expr> {
+        self.check_native()?;
         let own = Agg { label: unnamed(), func, input: None };
         let (aggs, finish) = match self.schema().kind {
             Kind::Table if func != Func::Size => {
@@ -364,6 +391,11 @@ impl Expr {
                 for field in &self.schema().fields {
                     let input = Some(self.column(field.label.clone())?);
                     aggs.push(Agg { label: field.label.clone(), func, input });
+                }
+                let labels = || self.schema().fields.iter().map(|field| &field.label);
+                let (texts, numbers) = (|l: &Key| l.as_str().is_some(), |l: &Key| matches!(l, Key::Int(_)));
+                if !labels().all(texts) && !labels().all(numbers) {
+                    return ExprError::unsupported("an index of mixed labels");
                 }
                 (aggs, Finish::Columns)
             }
@@ -402,6 +434,7 @@ impl Expr {
 
     /// How often each value of a Series occurs.
     pub fn value_counts(&self, sort: bool, ascending: bool, dropna: bool, normalize: bool) -> Result<Expr> {
+        self.check_native()?;
         if let DType::Nullable(_) = self.dtype()? {
             return ExprError::unsupported("value_counts of a nullable dtype");
         }
@@ -417,12 +450,14 @@ impl Expr {
 
     /// The first `n` rows of the first `partitions` partitions.
     pub fn head(&self, n: usize, partitions: u32) -> Result<Expr> {
+        self.check_native()?;
         let partitions = partitions.min(self.npartitions());
         Ok(Expr::new(Node::Head { input: self.clone(), n, partitions }, self.schema().clone(), 1))
     }
 
     /// The last `n` rows of the last partition.
     pub fn tail(&self, n: usize) -> Result<Expr> {
+        self.check_native()?;
         Ok(Expr::new(Node::Tail { input: self.clone(), n }, self.schema().clone(), 1))
     }
 

@@ -23,26 +23,27 @@ pub struct CsvTable {
 }
 
 impl CsvTable {
-    /// `name` is what keys start with; `token` identifies the files' content (their times of change).
+    /// `name` is what keys start with; `token` identifies what the paths and the schema do not: the
+    /// options, and the files' times of change.
     pub fn new(source: CsvSource, name: &str, token: &str) -> Arc<Self> {
         let mut h = Hasher::new("csv");
-        h.text(token).text(&format!("{:?}", source.options()));
-        source.paths().iter().for_each(|path| drop(h.text(path)));
+        h.text(token);
+        for path in source.paths() {
+            h.text(path);
+        }
         for block in source.blocks() {
             h.number(block.file as u64).number(block.start).number(block.end.unwrap_or(u64::MAX));
         }
         let fields = source
             .schema()
             .iter()
-            .map(|field| Field { label: Key::from(field.name.as_str()), dtype: Some(field.dtype.clone()) })
-            .collect();
+            .map(|field| Field { label: field.label.clone(), dtype: Some(field.dtype.clone()) })
+            .collect::<Vec<_>>();
+        for field in &fields {
+            h.key(&field.label).text(&format!("{:?}", field.dtype));
+        }
         let promotions = Mutex::new(Vec::new());
         Arc::new(CsvTable { source, name: name.to_owned(), digest: h.finish(), fields, promotions })
-    }
-
-    /// Columns that got another dtype than planned since the last call.
-    pub fn take_promotions(&self) -> Vec<Promotion> {
-        std::mem::take(&mut self.promotions.lock())
     }
 
     pub fn expr(self: &Arc<Self>) -> Expr {
@@ -75,5 +76,10 @@ impl Source for CsvTable {
             self.promotions.lock().extend(promoted);
         }
         Ok(())
+    }
+
+    fn take_promotions(&self) -> Vec<(Promotion, Key)> {
+        let label = |promotion: &Promotion| self.fields[promotion.column].label.clone();
+        std::mem::take(&mut *self.promotions.lock()).into_iter().map(|p| (p.clone(), label(&p))).collect()
     }
 }

@@ -200,6 +200,22 @@ impl Expr {
         self.0.space
     }
 
+    /// The sources that it reads.
+    pub fn sources(&self) -> Vec<Arc<dyn Source>> {
+        let mut seen = std::collections::HashSet::new();
+        let mut found = Vec::new();
+        let mut pending = vec![self.clone()];
+        while let Some(expr) = pending.pop() {
+            if seen.insert(expr.digest()) {
+                if let Node::Source(source) = expr.node() {
+                    found.push(source.clone());
+                }
+                pending.extend(expr.node().inputs());
+            }
+        }
+        found
+    }
+
     /// The deterministic name that its keys start with: `read_csv-<hash>`.
     pub fn name(&self) -> String {
         format!("{}-{:032x}", self.0.node.tag(), self.0.digest)
@@ -224,6 +240,38 @@ impl Node {
             Node::Tail { .. } => "tail",
             Node::Partitions { .. } => "partitions",
             Node::Concat { .. } => "concat",
+        }
+    }
+
+    /// The expressions that it is made of.
+    pub fn inputs(&self) -> Vec<Expr> {
+        match self {
+            Node::Source(_) => Vec::new(),
+            Node::Host(step) => step.inputs.iter().map(|input| input.expr.clone()).collect(),
+            Node::Project { input, .. }
+            | Node::Column { input, .. }
+            | Node::Rename { input, .. }
+            | Node::Head { input, .. }
+            | Node::Tail { input, .. }
+            | Node::Partitions { input, .. } => vec![input.clone()],
+            Node::Assign { input, columns } => {
+                columns.iter().map(|(_, series)| series.clone()).chain([input.clone()]).collect()
+            }
+            Node::Table { columns } => columns.iter().map(|(_, series)| series.clone()).collect(),
+            Node::Elementwise { args, .. } => args
+                .iter()
+                .filter_map(|arg| match arg {
+                    Arg::Series(expr) | Arg::Broadcast(expr) => Some(expr.clone()),
+                    Arg::Literal(_) => None,
+                })
+                .collect(),
+            Node::Filter { input, mask } => vec![input.clone(), mask.clone()],
+            Node::Aggregate { input, keys, aggs, .. } => [input.clone()]
+                .into_iter()
+                .chain(keys.iter().map(|(_, key)| key.clone()))
+                .chain(aggs.iter().filter_map(|agg| agg.input.clone()))
+                .collect(),
+            Node::Concat { inputs } => inputs.clone(),
         }
     }
 

@@ -36,3 +36,8 @@ pub use kernel::{BinaryOp, DtField, Op, UnaryOp};
 pub use lower::lower;
 pub use scalar::{Literal, Scalar};
 pub use source::{MemorySource, Sink, Source};
+
+/// The hash that identifies a text, for tokens made by the host.
+pub fn digest(text: &str) -> u128 {
+    digest::Hasher::new("token").text(text).finish()
+}

@@ -141,7 +141,9 @@ impl Lowering {
             Which::First(n) => h.number(1).number(n as u64),
             Which::Last => h.number(2),
         };
-        params.iter().for_each(|param| drop(h.digest(param.digest())));
+        for param in &params {
+            h.digest(param.digest());
+        }
         let stage = *self.stage_ids.entry(h.finish()).or_insert_with(|| {
             let plan = Some(Plan::new(base.clone(), params));
             self.stages.push(Stage { plan, which, layer: None, sinks: 0 });

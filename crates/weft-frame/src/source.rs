@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use weft_data::{Frame, TaskError};
+use weft_graph::Key;
+use weft_io::Promotion;
 
 use crate::expr::Field;
 
@@ -28,6 +30,11 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// [`Source::fields`]). The frames' index is a range from 0 over the whole partition, or
     /// columns. A column's dtype may differ between batches.
     fn scan(&self, partition: u32, columns: &[usize], sink: &mut Sink<'_>) -> Result<(), TaskError>;
+
+    /// Columns that needed another dtype than promised, with their labels, since the last call.
+    fn take_promotions(&self) -> Vec<(Promotion, Key)> {
+        Vec::new()
+    }
 
     /// Number of rows of a partition, if it is known without reading.
     fn rows(&self, _partition: u32) -> Option<usize> {
