@@ -15,8 +15,24 @@ from weft._weft import Frame
 from weft.dataframe._convert import Inexact
 
 UNITS = ["s", "ms", "us", "ns"]
-NUMBERS = ["bool"] + [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)] + ["float32", "float64"]
-NULLABLE = ["boolean", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64"]
+NUMBERS = (
+    ["bool"]
+    + [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
+    + ["float32", "float64"]
+)
+NULLABLE = [
+    "boolean",
+    "Int8",
+    "Int16",
+    "Int32",
+    "Int64",
+    "UInt8",
+    "UInt16",
+    "UInt32",
+    "UInt64",
+    "Float32",
+    "Float64",
+]
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns", "UTC+02:00"]
 LABELS = st.one_of(
     st.text(max_size=5), st.integers(-(2**63), 2**63 - 1), st.tuples(st.text(max_size=3), st.integers(0, 3))
@@ -58,7 +74,9 @@ def indexes(draw, rows):
     names = st.one_of(st.none(), st.text(max_size=3))
     if kind == "column":
         return pd.Index(draw(arrays(rows)), name=draw(names))
-    return pd.MultiIndex.from_arrays([draw(arrays(rows)), draw(arrays(rows))], names=[draw(names), draw(names)])
+    return pd.MultiIndex.from_arrays(
+        [draw(arrays(rows)), draw(arrays(rows))], names=[draw(names), draw(names)]
+    )
 
 
 @st.composite

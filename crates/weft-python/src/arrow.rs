@@ -102,7 +102,7 @@ pub(crate) fn from_pandas(object: &Bound<'_, PyAny>) -> PyResult<Frame> {
     Ok(Frame::new(columns, index, rows).with_kind(kind))
 }
 
-fn convert(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+pub(crate) fn convert(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     static MODULE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let module = MODULE.get_or_try_init(py, || Ok::<_, PyErr>(py.import(CONVERT)?.into_any().unbind()))?;
     Ok(module.bind(py).clone())

@@ -40,7 +40,7 @@ fn raise(error: ExprError) -> PyErr {
     }
 }
 
-fn wrap(expr: Result<Expr, ExprError>) -> PyResult<FrameExpr> {
+pub(crate) fn wrap(expr: Result<Expr, ExprError>) -> PyResult<FrameExpr> {
     expr.map(|expr| FrameExpr { expr }).map_err(raise)
 }
 
@@ -49,7 +49,7 @@ fn unsupported(what: impl Into<String>) -> PyErr {
 }
 
 /// A column label. Raises `NotImplementedError` for labels that frames cannot have.
-fn label_from_py(object: &Bound<'_, PyAny>) -> PyResult<Key> {
+pub(crate) fn label_from_py(object: &Bound<'_, PyAny>) -> PyResult<Key> {
     arrow::label_from_py(object).map_err(|error| unsupported(error.to_string()))
 }
 
@@ -151,7 +151,7 @@ fn func_from_py(name: &str, ddof: Option<i64>, dropna: Option<bool>) -> PyResult
 }
 
 /// `"table"`, `"series"` or `"unnamed"` (a Series without a name).
-fn kind_from_name(name: &str) -> PyResult<Kind> {
+pub(crate) fn kind_from_name(name: &str) -> PyResult<Kind> {
     match name {
         "table" => Ok(Kind::Table),
         "series" => Ok(Kind::Series { named: true }),

@@ -6,10 +6,12 @@ use pyo3::prelude::*;
 
 mod arrow;
 mod csv;
+mod csv_frame;
 mod delayed;
 mod engine;
 mod frame;
 mod graph;
+mod host;
 mod key;
 mod picture;
 mod portable;
@@ -29,6 +31,8 @@ fn _weft(module: &Bound<'_, PyModule>) -> PyResult<()> {
     picture::register(module)?;
     arrow::register(module)?;
     csv::register(module)?;
+    csv_frame::register(module)?;
     frame::register(module)?;
+    host::register(module)?;
     Ok(())
 }

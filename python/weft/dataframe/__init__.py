@@ -1,0 +1,46 @@
+"""Lazy pandas: DataFrames and Series in partitions, with kernels in Rust.
+
+Examples
+--------
+>>> import pandas as pd, weft.dataframe as dd
+>>> df = dd.from_pandas(pd.DataFrame({"x": [1, 2, 3], "y": list("aba")}), npartitions=2)
+>>> df[df.x > 1].groupby("y").x.mean().compute().to_dict()
+{'a': 3.0, 'b': 2.0}
+"""
+
+try:
+    import pandas as _pandas
+    import pyarrow as _pyarrow  # noqa: F401
+except ImportError as _error:
+    raise ImportError(
+        f'weft.dataframe needs pandas and pyarrow ({_error}): pip install "weft[dataframe]"'
+    ) from _error
+if int(_pandas.__version__.split(".")[0]) < 3:
+    raise ImportError(
+        f'weft.dataframe needs pandas 3 or newer, found {_pandas.__version__}: pip install "weft[dataframe]"'
+    )
+
+from weft.base import compute
+from weft.dataframe import utils
+from weft.dataframe._collection import map_partitions
+from weft.dataframe._frame import DataFrame, Index, Series
+from weft.dataframe._scalar import Scalar
+from weft.dataframe.io.csv import read_csv, read_fwf, read_table, to_csv
+from weft.dataframe.io.io import from_delayed, from_map, from_pandas
+
+__all__ = [
+    "DataFrame",
+    "Index",
+    "Scalar",
+    "Series",
+    "compute",
+    "from_delayed",
+    "from_map",
+    "from_pandas",
+    "map_partitions",
+    "read_csv",
+    "read_fwf",
+    "read_table",
+    "to_csv",
+    "utils",
+]

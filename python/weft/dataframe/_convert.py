@@ -18,7 +18,7 @@ from pandas import arrays as pandas_arrays
 _arrays: Any = pandas_arrays
 
 #: The label of a column without a name.
-UNNAMED = ()
+UNNAMED = 0
 
 _NUMBERS = frozenset(
     np.dtype(name)
@@ -29,6 +29,10 @@ _NUMBERS = frozenset(
     ).split()
 )
 _TEXT = pd.StringDtype(na_value=np.nan)
+_MASKED = tuple(
+    type(pd.api.types.pandas_dtype(name))
+    for name in "boolean Int8 Int16 Int32 Int64 UInt8 UInt16 UInt32 UInt64 Float32 Float64".split()
+)
 
 
 class Inexact(TypeError):
@@ -108,8 +112,7 @@ def dissect(data: pd.DataFrame | pd.Series) -> tuple[str, int, list[Any], Any]:
     """
     if type(data) is pd.Series:
         kind = "unnamed" if data.name is None else "series"
-        label = UNNAMED if data.name is None else _label(data.name)
-        columns = [_column(label, data.copy(deep=False))]
+        columns = [_column(UNNAMED if data.name is None else label(data.name), data.copy(deep=False))]
     elif type(data) is pd.DataFrame:
         kind = "table"
         if not data.columns.is_unique:
@@ -117,22 +120,54 @@ def dissect(data: pd.DataFrame | pd.Series) -> tuple[str, int, list[Any], Any]:
             raise Inexact(f"columns {repeated} occur more than once")
         if any(name is not None for name in data.columns.names):
             raise Inexact(f"the columns have a name of their own: {data.columns.names}")
-        columns = [_column(_label(label), data.iloc[:, i]) for i, label in enumerate(data.columns)]
+        columns = [_column(label(name), data.iloc[:, i]) for i, name in enumerate(data.columns)]
     else:
         raise Inexact(f"{type(data).__name__} is not a DataFrame or Series of pandas")
     return kind, len(data), columns, _index(data.index)
 
 
-def _label(label: Any) -> Any:
-    """The label itself, if a frame can hold it."""
-    if isinstance(label, tuple):
-        return tuple(_label(part) for part in label)
-    if isinstance(label, str):
-        return str(label)
-    if isinstance(label, (int, np.integer)) and not isinstance(label, (bool, np.bool_)):
-        if -(2**63) <= label < 2**63:
-            return int(label)
-    raise Inexact(f"the label {label!r} is neither text nor an integer nor a tuple of them")
+def as_promised(data: Any, dtypes: Sequence[str | None]) -> Any:
+    """``data`` with the dtypes that its meta promised where it has object columns instead.
+
+    Empty partitions and columns that are missing throughout often come without their dtype.
+    """
+    if isinstance(data, pd.DataFrame) and len(dtypes) == data.shape[1]:
+        wrong = {
+            i: dtype
+            for i, (have, dtype) in enumerate(zip(data.dtypes, dtypes))
+            if have.kind == "O" and dtype is not None
+        }
+        if wrong:
+            data = data.copy(deep=False)
+            for i, dtype in wrong.items():
+                data.isetitem(i, data.iloc[:, i].astype(dtype))
+    elif isinstance(data, pd.Series) and data.dtype == object and dtypes[0] is not None:
+        promised: Any = dtypes[0]
+        data = data.astype(promised)
+    return data
+
+
+def label(name: Any) -> Any:
+    """The name itself, if a frame can hold it as a label."""
+    if isinstance(name, tuple):
+        return tuple(label(part) for part in name)
+    if isinstance(name, str):
+        return str(name)
+    if isinstance(name, (int, np.integer)) and not isinstance(name, (bool, np.bool_)):
+        if -(2**63) <= name < 2**63:
+            return int(name)
+    raise Inexact(f"the label {name!r} is neither text nor an integer nor a tuple of them")
+
+
+def dtype_name(dtype: Any) -> str | None:
+    """The name of a dtype that frames can hold; None for others."""
+    if isinstance(dtype, np.dtype):
+        return dtype.name if dtype in _NUMBERS else None
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return str(dtype) if pd.api.types.pandas_dtype(str(dtype)) == dtype else None
+    if dtype == _TEXT and dtype.na_value is np.nan:
+        return "str"
+    return dtype.name if isinstance(dtype, _MASKED) else None
 
 
 def _index(index: pd.Index) -> Any:
@@ -148,39 +183,34 @@ def _index(index: pd.Index) -> Any:
     for level in levels:
         if getattr(level, "freq", None) is not None and not isinstance(index, pd.MultiIndex):
             raise Inexact("the index has a frequency")
-        name = None if level.name is None else _label(level.name)
+        name = None if level.name is None else label(level.name)
         result.append((name, _column(UNNAMED, level)))
     return result
 
 
-def _column(label: Any, data: pd.Series | pd.Index) -> tuple[Any, str, Any, Any, Any]:
-    dtype: Any = data.dtype
+def _column(name: Any, data: pd.Series | pd.Index) -> tuple[Any, str, Any, Any, Any]:
     array: Any = data.array
-    if isinstance(dtype, np.dtype):
-        if dtype not in _NUMBERS:
-            raise Inexact(f"{_called(label)} has dtype {dtype}")
-        return label, dtype.name, _bytes(np.asarray(array)), None, data
-    if isinstance(dtype, pd.DatetimeTZDtype):
-        name = str(dtype)
-        if pd.api.types.pandas_dtype(name) != dtype:
-            raise Inexact(f"{_called(label)} has a time zone without a name: {dtype.tz!r}")
-        return label, name, _bytes(array._ndarray), None, data
-    if dtype == _TEXT and dtype.na_value is np.nan:
-        text = array.__arrow_array__() if dtype.storage == "pyarrow" else pa.array(array, pa.large_string())
-        if isinstance(text, pa.ChunkedArray):
-            text = text.chunk(0) if text.num_chunks == 1 else text.combine_chunks()
-        if isinstance(text, pa.ChunkedArray):
-            text = pa.concat_arrays(text.chunks) if text.num_chunks else pa.array([], pa.large_string())
-        return label, "str", text.cast(pa.large_string()), None, data
-    if isinstance(array, (_arrays.IntegerArray, _arrays.FloatingArray, _arrays.BooleanArray)):
-        mask = np.ascontiguousarray(array._mask).view("u1")
-        return label, dtype.name, _bytes(array._data), mask, data
-    raise Inexact(f"{_called(label)} has dtype {dtype}")
+    dtype = dtype_name(data.dtype)
+    if dtype is None:
+        called = "the index" if isinstance(data, pd.Index) else f"column {name!r}"
+        raise Inexact(f"{called} has dtype {data.dtype}")
+    if dtype == "str":
+        return name, dtype, _text(array), None, data
+    if isinstance(data.dtype, np.dtype):
+        return name, dtype, _bytes(np.asarray(array)), None, data
+    if isinstance(data.dtype, pd.DatetimeTZDtype):
+        return name, dtype, _bytes(array._ndarray), None, data
+    return name, dtype, _bytes(array._data), _bytes(array._mask), data
+
+
+def _text(array: Any) -> pa.Array:
+    text = array.__arrow_array__() if array.dtype.storage == "pyarrow" else pa.array(array, pa.large_string())
+    if isinstance(text, pa.ChunkedArray):
+        text = text.chunk(0) if text.num_chunks == 1 else text.combine_chunks()
+    if isinstance(text, pa.ChunkedArray):
+        text = pa.concat_arrays(text.chunks) if text.num_chunks else pa.array([], pa.large_string())
+    return text.cast(pa.large_string())
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values).view("u1")
-
-
-def _called(label: Any) -> str:
-    return "the index" if label == UNNAMED else f"column {label!r}"

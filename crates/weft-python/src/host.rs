@@ -1,0 +1,218 @@
+//! Steps of Python in frame expressions: pandas on a partition, and pandas objects as sources.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use weft_data::{Column, DType, Frame, Index, Kind, Lane, TaskError, Value, Work};
+use weft_frame::{Expr, Field, HostInput, HostReads, HostStep, MemorySource, Schema};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::arrow::{self, Lend};
+use crate::frame::{FrameExpr, kind_from_name, label_from_py, wrap};
+use crate::task::{PyValue, host_error, value_to_py};
+
+/// A batch of a frame in memory: large enough to pay for a kernel call, small enough for a cache.
+const BATCH_ROWS: usize = 1 << 15;
+
+/// `call(partition number, *inputs)`, with the inputs as pandas objects.
+struct HostCall {
+    call: Py<PyAny>,
+    label: String,
+    lend: Lend,
+}
+
+impl fmt::Debug for HostCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HostCall({})", self.label)
+    }
+}
+
+impl Work for HostCall {
+    fn lane(&self) -> Lane {
+        Lane::Host
+    }
+
+    fn name(&self) -> &str {
+        &self.label
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+
+    fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
+        Python::attach(|py| -> PyResult<Value> {
+            let mut args = vec![index.into_pyobject(py)?.into_any()];
+            for input in inputs {
+                // Taken out, so that a frame that nobody else needs is handed over, not copied.
+                args.push(match std::mem::replace(input, Value::Bytes(Arc::new([]))) {
+                    Value::Frame(frame) => arrow::to_pandas(py, frame, self.lend)?,
+                    value => value_to_py(py, &value)?,
+                });
+            }
+            let result = self.call.bind(py).call1(PyTuple::new(py, args)?)?;
+            Ok(PyValue::value(result.unbind()))
+        })
+        .map_err(host_error)
+    }
+}
+
+/// Makes a frame of a pandas object, for the native steps that follow a step of Python.
+#[derive(Debug)]
+struct Bridge {
+    fields: Vec<Field>,
+    kind: Kind,
+}
+
+impl Work for Bridge {
+    fn lane(&self) -> Lane {
+        Lane::Host
+    }
+
+    fn name(&self) -> &str {
+        "to-frame"
+    }
+
+    fn run(&self, _index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
+        if let Value::Frame(_) = &inputs[0] {
+            return Ok(inputs[0].clone());
+        }
+        Python::attach(|py| -> PyResult<Value> {
+            let object = value_to_py(py, &inputs[0])?;
+            let dtypes: Vec<Option<String>> =
+                self.fields.iter().map(|field| field.dtype.as_ref().map(DType::to_string)).collect();
+            let object = arrow::convert(py)?.call_method1("as_promised", (object, dtypes))?;
+            let frame = arrow::from_pandas(&object)?;
+            Ok(Value::Frame(Arc::new(relabel(frame, &self.fields, self.kind))))
+        })
+        .map_err(host_error)
+    }
+}
+
+/// The frame with the labels that its expression promised.
+fn relabel(mut frame: Frame, fields: &[Field], kind: Kind) -> Frame {
+    if kind != Kind::Table && frame.columns.len() == fields.len() {
+        for (column, field) in frame.columns.iter_mut().zip(fields) {
+            column.label = field.label.clone();
+        }
+    }
+    frame.with_kind(kind)
+}
+
+type PyFields<'py> = Option<Vec<(Bound<'py, PyAny>, Option<String>)>>;
+
+/// Fields of `(label, dtype name)`; a dtype without a name stays with the host.
+fn fields_from_py(fields: PyFields<'_>) -> PyResult<Option<Vec<Field>>> {
+    let Some(fields) = fields else { return Ok(None) };
+    let field = |(label, dtype): &(Bound<'_, PyAny>, Option<String>)| {
+        Ok(Field { label: label_from_py(label)?, dtype: dtype.as_deref().and_then(DType::from_name) })
+    };
+    fields.iter().map(field).collect::<PyResult<Vec<_>>>().map(Some)
+}
+
+/// An expression whose partitions a Python callable makes.
+///
+/// Parameters
+/// ----------
+/// label : str
+///     What keys start with and pictures show.
+/// token : str
+///     Identifies the callable and its arguments; inputs are hashed by themselves.
+/// call : callable
+///     ``call(partition number, *partitions of the inputs)``.
+/// whole : bool
+///     Every call gets all partitions of all inputs, in order.
+/// fallback : bool
+///     It stands for an operation without a kernel; otherwise it is a source or the user's function.
+/// writes : bool
+///     The callable may write into what it gets.
+#[pyfunction]
+#[pyo3(signature = (label, token, call, inputs, npartitions, kind, fields, *, whole, fallback, writes))]
+#[allow(clippy::too_many_arguments, reason = "one call from one place in Python, by keyword")]
+fn frame_host(
+    label: String,
+    token: &str,
+    call: Py<PyAny>,
+    inputs: Vec<PyRef<'_, FrameExpr>>,
+    npartitions: u32,
+    kind: &str,
+    fields: PyFields<'_>,
+    whole: bool,
+    fallback: bool,
+    writes: bool,
+) -> PyResult<FrameExpr> {
+    let kind = kind_from_name(kind)?;
+    let fields = fields_from_py(fields)?;
+    let bridge = match &fields {
+        Some(fields) if fields.iter().all(|field| field.dtype.is_some()) => {
+            Some(Arc::new(Bridge { fields: fields.clone(), kind }) as Arc<dyn Work>)
+        }
+        _ => None,
+    };
+    let lend = if writes { Lend::Writable } else { Lend::ReadOnly };
+    let reads = if whole { HostReads::All } else { HostReads::Aligned };
+    let step = HostStep {
+        name: label.clone(),
+        token: xxh3_128(token.as_bytes()),
+        work: Arc::new(HostCall { call, label, lend }),
+        bridge,
+        inputs: inputs.iter().map(|input| HostInput { expr: input.expr.clone(), reads }).collect(),
+        fallback,
+    };
+    wrap(Expr::host(step, Schema { fields: fields.unwrap_or_default(), kind }, npartitions))
+}
+
+/// An expression over pandas objects in memory, one for each partition.
+///
+/// Raises `weft.dataframe._convert.Inexact` if one of them has no exact form as a frame.
+#[pyfunction]
+fn frame_memory(label: &str, token: &str, partitions: Vec<Bound<'_, PyAny>>) -> PyResult<FrameExpr> {
+    let frames = partitions.iter().map(arrow::from_pandas).collect::<PyResult<Vec<_>>>()?;
+    let Some(first) = frames.first() else {
+        return Err(pyo3::exceptions::PyValueError::new_err("a frame needs at least one partition"));
+    };
+    let fields: Vec<Field> = first
+        .columns
+        .iter()
+        .map(|column| Field { label: column.label.clone(), dtype: Some(column.dtype.clone()) })
+        .collect();
+    let kind = first.kind;
+    let batches = frames.into_iter().map(batches).collect();
+    let source = MemorySource::new(label, xxh3_128(token.as_bytes()), fields.clone(), batches);
+    let table = Expr::source(Arc::new(source));
+    match kind {
+        Kind::Table => wrap(Ok(table)),
+        Kind::Series { named } => {
+            let series = table.column(fields[0].label.clone());
+            if named { wrap(series) } else { wrap(series.and_then(|series| series.rename_series(None))) }
+        }
+        Kind::Scalar => wrap(Ok(table)),
+    }
+}
+
+fn batches(frame: Frame) -> Vec<Arc<Frame>> {
+    let rows = frame.rows();
+    let starts = (0..rows.max(1)).step_by(BATCH_ROWS);
+    starts.map(|start| Arc::new(slice(&frame, start, BATCH_ROWS.min(rows - start)))).collect()
+}
+
+fn slice(frame: &Frame, start: usize, rows: usize) -> Frame {
+    let part = |column: &Column| Column { values: column.values.slice(start, rows), ..column.clone() };
+    let index = match &frame.index {
+        Index::Range { start: first, step } => {
+            Index::Range { start: first + step * start as i64, step: *step }
+        }
+        Index::Columns(levels) => {
+            Index::Columns(levels.iter().map(|(name, column)| (name.clone(), part(column))).collect())
+        }
+    };
+    Frame::new(frame.columns.iter().map(part).collect(), index, rows)
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(frame_host, module)?)?;
+    module.add_function(wrap_pyfunction!(frame_memory, module)?)
+}

@@ -1,0 +1,538 @@
+"""Reading and writing CSV.
+
+The reader in Rust does what it can do exactly as pandas; for other keywords pandas reads the bytes
+of each partition (``explain()`` says which).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from weft import config
+from weft._weft import CsvSource, frame_csv
+from weft.base import tokenize
+from weft.dataframe import _meta
+from weft.dataframe._collection import host, new_collection
+from weft.utils import parse_bytes
+
+_COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
+
+
+def read_csv(
+    urlpath: Any,
+    blocksize: Any = "default",
+    lineterminator: str | None = None,
+    compression: str | None = "infer",
+    sample: Any = 256000,
+    sample_rows: int = 10,
+    enforce: bool = False,
+    assume_missing: bool = False,
+    storage_options: dict[str, Any] | None = None,
+    include_path_column: bool | str = False,
+    **kwargs: Any,
+) -> Any:
+    """Reads CSV files into a lazy DataFrame.
+
+    Parameters
+    ----------
+    urlpath : str, path or list of them
+        Files, globs, or URLs of any file system that fsspec knows.
+    blocksize : str, int, float or None
+        Bytes of a partition; None: one partition for each file.
+    compression : str or None
+        ``"infer"``: by the file's suffix. Compressed files are one partition each.
+    sample : int or False
+        Bytes at the head of the first file from which dtypes are inferred.
+    assume_missing : bool
+        Read integer columns without a ``dtype`` as floats.
+    storage_options : dict, optional
+        Options of the file system.
+    include_path_column : bool or str
+        Add a column with the path of each row's file.
+    **kwargs
+        Keywords of :func:`pandas.read_csv`.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    OSError
+        If no file matches.
+    ValueError
+        For keywords that make no sense for a lazy reader (``index_col``, ``nrows``, ``chunksize``).
+
+    Notes
+    -----
+    An integer column that meets a missing value late becomes a float column, as pandas would have
+    read it, and a warning says so once. ``weft.config.set({"dataframe.csv.dtype-mismatch": "raise"})``
+    makes it an error.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, weft.dataframe as dd
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.csv"
+    >>> _ = path.write_text("x,y\\n1,a\\n2,b\\n")
+    >>> int(dd.read_csv(path).x.sum().compute())
+    3
+    """
+    return _read(pd.read_csv, "read_csv", {}, locals())
+
+
+def read_table(
+    urlpath: Any,
+    blocksize: Any = "default",
+    lineterminator: str | None = None,
+    compression: str | None = "infer",
+    sample: Any = 256000,
+    sample_rows: int = 10,
+    enforce: bool = False,
+    assume_missing: bool = False,
+    storage_options: dict[str, Any] | None = None,
+    include_path_column: bool | str = False,
+    **kwargs: Any,
+) -> Any:
+    """Reads files of columns that tabs separate; otherwise as :func:`read_csv`."""
+    return _read(pd.read_table, "read_table", {"sep": "\t"}, locals())
+
+
+def read_fwf(
+    urlpath: Any,
+    blocksize: Any = "default",
+    lineterminator: str | None = None,
+    compression: str | None = "infer",
+    sample: Any = 256000,
+    sample_rows: int = 10,
+    enforce: bool = False,
+    assume_missing: bool = False,
+    storage_options: dict[str, Any] | None = None,
+    include_path_column: bool | str = False,
+    **kwargs: Any,
+) -> Any:
+    """Reads files of columns of fixed width; otherwise as :func:`read_csv`."""
+    return _read(pd.read_fwf, "read_fwf", None, locals())
+
+
+def _read(
+    reader: Callable[..., Any], name: str, defaults: dict[str, Any] | None, given: dict[str, Any]
+) -> Any:
+    keywords = given.pop("kwargs")
+    _refuse(name, keywords)
+    lineterminator = given["lineterminator"]
+    if lineterminator is not None and len(lineterminator) == 1:
+        keywords["lineterminator"] = lineterminator
+    filesystem, paths, local = _resolve(given["urlpath"], given["storage_options"])
+    compression = given["compression"]
+    if compression == "infer":
+        compression = _COMPRESSED.get(os.path.splitext(paths[0])[1].lower())
+    blocksize = given["blocksize"]
+    if blocksize == "default":
+        blocksize = default_blocksize()
+    elif isinstance(blocksize, str):
+        blocksize = parse_bytes(blocksize)
+    if blocksize and compression:
+        warnings.warn(
+            f"{compression}-compressed files cannot be cut into blocks: each file is one partition.\n"
+            "Say blocksize=None to silence this warning.",
+            stacklevel=3,
+        )
+        blocksize = None
+    blocksize = int(blocksize) if blocksize else None
+    options = {
+        **(defaults or {}),
+        **keywords,
+        "blocksize": blocksize,
+        "compression": compression,
+        "assume_missing": given["assume_missing"],
+        "dtype_mismatch": config.get("dataframe.csv.dtype-mismatch", "promote"),
+        "sample_rows": given["sample_rows"],
+    }
+    if given["sample"] is not False:
+        options["sample"] = int(given["sample"])
+    token = tokenize(name, paths, _versions(filesystem, paths), options, given["include_path_column"])
+    if defaults is not None:
+        try:
+            if given["include_path_column"] or given["enforce"]:
+                raise NotImplementedError("the path column is categorical")
+            source = CsvSource(paths, options, None if local else filesystem)
+            meta = pd.DataFrame({i: pd.Series([], dtype=d) for i, (_, d) in enumerate(source.schema)})
+            meta.columns = pd.Index([label for label, _ in source.schema])
+            return new_collection(frame_csv(source, token), meta)
+        except NotImplementedError:
+            pass
+    return _read_with_pandas(reader, name, filesystem, paths, compression, blocksize, keywords, given, token)
+
+
+def _refuse(name: str, keywords: dict[str, Any]) -> None:
+    if "index" in keywords or keywords.get("index_col", False) not in (False, None):
+        raise ValueError(
+            "Keywords 'index' and 'index_col' not supported, except for 'index_col=False'. "
+            f"Use dd.{name}(...).set_index('my-index') instead"
+        )
+    for keyword in ("iterator", "chunksize"):
+        if keyword in keywords:
+            raise ValueError(f"{keyword} not supported for dd.{name}")
+    if keywords.get("nrows"):
+        raise ValueError(
+            f"The 'nrows' keyword is not supported by `dd.{name}`. To achieve the same behavior, it's "
+            f"recommended to use `dd.{name}(...).head(n=nrows)`"
+        )
+    if isinstance(keywords.get("header"), list):
+        raise TypeError(f"List of header rows not supported for dd.{name}")
+
+
+def _resolve(urlpath: Any, storage_options: dict[str, Any] | None) -> tuple[Any, list[str], bool]:
+    """The file system, the files in order, and whether they are on this machine."""
+    from fsspec.core import get_fs_token_paths
+    from fsspec.implementations.local import LocalFileSystem
+
+    if isinstance(urlpath, (list, tuple, set)):
+        urlpath = [os.fspath(path) for path in urlpath]
+    else:
+        urlpath = os.fspath(urlpath)
+    if isinstance(urlpath, list) and not urlpath:
+        raise ValueError("empty urlpath sequence")
+    filesystem, _, paths = get_fs_token_paths(urlpath, mode="rb", storage_options=storage_options)
+    if not paths:
+        raise OSError(f"{urlpath} resolved to no files")
+    if isinstance(urlpath, str):
+        paths = sorted(paths, key=_natural)
+    local = type(filesystem) is LocalFileSystem
+    for path in paths:
+        if not filesystem.exists(path):
+            raise FileNotFoundError(f"[Errno 2] No such file or directory: '{path}'")
+    return filesystem, paths, local
+
+
+def _natural(path: str) -> list[Any]:
+    """Numbers inside names count as numbers: part.2 comes before part.10."""
+    import re
+
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path)]
+
+
+def _versions(filesystem: Any, paths: Sequence[str]) -> list[Any]:
+    try:
+        return [filesystem.ukey(path) for path in paths]
+    except (AttributeError, NotImplementedError):
+        return list(paths)
+
+
+def default_blocksize() -> int:
+    """64 MB, or less where little memory is shared by many cores."""
+    cores = os.cpu_count() or 1
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 2**25
+    return min(int(memory // cores / 10), 64_000_000)
+
+
+# -- pandas on each block -------------------------------------------------------------------------
+
+
+class _Block:
+    """The bytes of one partition, read by pandas."""
+
+    def __init__(
+        self,
+        reader: Any,
+        filesystem: Any,
+        blocks: list[Any],
+        keywords: dict[str, Any],
+        meta: Any,
+        compression: Any,
+        path_column: Any,
+        token: str,
+        dtypes: dict[Any, Any],
+        enforce: bool,
+    ) -> None:
+        self.reader, self.filesystem, self.blocks = reader, filesystem, blocks
+        self.keywords, self.meta, self.compression = keywords, meta, compression
+        self.path_column, self.token, self.dtypes, self.enforce = path_column, token, dtypes, enforce
+        self.__name__ = "read_csv"
+
+    def __dask_tokenize__(self) -> Any:
+        return self.token
+
+    def __call__(self, partition_info: int) -> Any:
+        path, start, stop, header = self.blocks[partition_info]
+        keywords = dict(self.keywords)
+        try:
+            with self.filesystem.open(path, "rb", compression=self.compression) as file:
+                file.seek(start)
+                data = file.read() if stop is None else file.read(stop - start)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{path} does not exist any more: {error}") from error
+        if start:
+            data = header + data
+            keywords.pop("skiprows", None)
+            if isinstance(keywords.get("header"), int):
+                keywords["header"] = 0
+        try:
+            frame = self.reader(io.BytesIO(data), **keywords) if data.strip() else self.meta.iloc[:0]
+        except pd.errors.EmptyDataError:
+            frame = self.meta.iloc[:0]
+        if self.path_column and self.path_column not in frame.columns:
+            frame[self.path_column] = _categorical([self.paths.index(path)] * len(frame), self.paths)
+        if self.enforce and list(frame.columns) != list(self.meta.columns):
+            raise ValueError(
+                f"Columns do not match: {path} has {list(frame.columns)}, expected {list(self.meta.columns)}"
+            )
+        return self._coerce(frame, path, partition_info)
+
+    @property
+    def paths(self) -> list[str]:
+        return list(dict.fromkeys(block[0] for block in self.blocks))
+
+    def _coerce(self, frame: pd.DataFrame, path: str, number: int) -> pd.DataFrame:
+        """The dtypes of the meta, where the data allow it."""
+        changes = {}
+        for column, dtype in self.meta.dtypes.items():
+            if column in frame.columns and frame[column].dtype != dtype:
+                have = frame[column].dtype
+                if have.kind == "f" and getattr(dtype, "kind", "") in "iu":
+                    continue  # Missing values: promoted, as pandas would have read the whole.
+                changes[column] = dtype
+        for column, dtype in changes.items():
+            try:
+                frame[column] = frame[column].astype(dtype)
+            except (TypeError, ValueError) as error:
+                if column in self.dtypes:
+                    raise ValueError(f"{path}, partition {number}, column {column!r}: {error}") from error
+        return frame
+
+
+def _categorical(codes: list[int], categories: Any) -> Any:
+    return pd.Categorical.from_codes(codes, categories=categories)
+
+
+def _read_with_pandas(
+    reader: Any,
+    name: str,
+    filesystem: Any,
+    paths: list[str],
+    compression: str | None,
+    blocksize: int | None,
+    keywords: dict[str, Any],
+    given: dict[str, Any],
+    token: str,
+) -> Any:
+    path_column = given["include_path_column"]
+    path_column = "path" if path_column is True else path_column or None
+    end = (given["lineterminator"] or "\n").encode(keywords.get("encoding", "utf-8").replace("-sig", ""))
+    sample_bytes = given["sample"]
+    with filesystem.open(paths[0], "rb", compression=compression) as file:
+        if sample_bytes is False or blocksize is None and keywords.get("skipfooter"):
+            head = file.read()
+        else:
+            head = file.read(int(sample_bytes))
+            rest = b"" if head.endswith(end) else _line(file, end)
+            head += rest
+    names = keywords.get("names")
+    header = keywords.get("header", "infer" if names is None else None)
+    keywords = {**keywords, "header": header}
+    if name == "read_fwf" and header == "infer":
+        pass
+    skip = keywords.get("skiprows")
+    first = skip if isinstance(skip, int) else 0
+    if skip is not None and not isinstance(skip, int):
+        first = min(set(range(len(set(skip)) + 1)) - set(skip))
+    if isinstance(header, int):
+        first += header
+    need = first + (1 if header is None else 2)
+    lines = head.split(end, need)
+    if sample_bytes is not False and len(lines) - (not lines[-1]) < need and len(head) >= int(sample_bytes):
+        raise ValueError(
+            "Sample is not large enough to include at least one row of data. Please increase the number of bytes "
+            "in `sample` in the call to `read_csv`/`read_table`"
+        )
+    header_bytes = b"" if header is None else lines[first] + end
+    sample_keywords = {key: value for key, value in keywords.items() if key != "skipfooter"}
+    frame = reader(io.BytesIO(head), nrows=given["sample_rows"], **sample_keywords)
+    if path_column and path_column in frame.columns:
+        raise ValueError(
+            f"Files already contain the column name: {path_column}, so the path column cannot use this name. "
+            "Please set `include_path_column` to a unique name."
+        )
+    dtypes = keywords.get("dtype") or {}
+    if given["assume_missing"] and isinstance(dtypes, dict):
+        for column in frame.columns:
+            if pd.api.types.is_integer_dtype(frame[column].dtype) and column not in dtypes:
+                frame[column] = frame[column].astype(float)
+    meta = frame.iloc[:0]
+    if path_column:
+        meta = meta.copy()
+        meta[path_column] = pd.Categorical([], categories=paths)
+    blocks = []
+    for path in paths:
+        for start, stop in _cuts(filesystem, path, blocksize, end):
+            blocks.append((path, start, stop, header_bytes))
+    call = _Block(
+        reader,
+        filesystem,
+        blocks,
+        keywords,
+        meta,
+        compression,
+        path_column,
+        token,
+        dtypes if isinstance(dtypes, dict) else {},
+        given["enforce"],
+    )
+    return host(
+        call,
+        (),
+        {},
+        meta=meta,
+        npartitions=len(blocks),
+        label=name,
+        numbered=list(range(len(blocks))),
+    )
+
+
+def _line(file: Any, end: bytes) -> bytes:
+    """The bytes up to and with the next ``end``."""
+    found = b""
+    while True:
+        more = file.read(1 << 16)
+        found += more
+        place = found.find(end)
+        if place >= 0:
+            return found[: place + len(end)]
+        if not more:
+            return found
+
+
+def _cuts(filesystem: Any, path: str, blocksize: int | None, end: bytes) -> list[tuple[int, int | None]]:
+    """Where partitions of a file begin and end, at line breaks."""
+    if blocksize is None:
+        return [(0, None)]
+    size = filesystem.info(path)["size"]
+    if size <= blocksize:
+        return [(0, None)]
+    count = size // blocksize
+    step = size / count if size % blocksize and count > 1 else blocksize
+    offsets = [
+        round(step * i)
+        for i in range(1, int(count if size % blocksize and count > 1 else -(-size // blocksize)))
+    ]
+    starts = [0]
+    with filesystem.open(path, "rb") as file:
+        for offset in offsets:
+            file.seek(offset)
+            start = offset + len(_line(file, end))
+            if starts[-1] < start < size:
+                starts.append(start)
+    return list(zip(starts, [*starts[1:], None]))
+
+
+# -- writing --------------------------------------------------------------------------------------
+
+
+def to_csv(
+    df: Any,
+    filename: Any,
+    single_file: bool = False,
+    encoding: str = "utf-8",
+    mode: str = "wt",
+    name_function: Callable[[int], str] | None = None,
+    compression: str | None = None,
+    compute: bool = True,
+    scheduler: Any = None,
+    storage_options: dict[str, Any] | None = None,
+    header_first_partition_only: bool | None = None,
+    compute_kwargs: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> list[str]:
+    """Writes a CSV file for each partition.
+
+    Parameters
+    ----------
+    filename : str or path
+        With ``*``, which becomes the partition's number; otherwise a folder.
+    single_file : bool
+        One file with all rows instead.
+    name_function : callable, optional
+        The text for ``*``, from the partition's number.
+    **kwargs
+        Keywords of :meth:`pandas.DataFrame.to_csv`.
+
+    Returns
+    -------
+    list of str
+        The paths.
+    """
+    from fsspec.core import open_files, url_to_fs
+
+    options = {"encoding": encoding, "compression": compression}
+    if not compute:
+        raise NotImplementedError("to_csv(compute=False)")
+    filename = os.fspath(filename)
+    compute_kwargs = {**(compute_kwargs or {}), **({"scheduler": scheduler} if scheduler else {})}
+    parts = [df.partitions[i] for i in range(df.npartitions)]
+    if single_file:
+        filesystem, path = url_to_fs(filename, **(storage_options or {}))
+        first_only = True if header_first_partition_only is None else header_first_partition_only
+        for i, part in enumerate(parts):
+            header = kwargs.get("header", True) if i == 0 or not first_only else False
+            how = ("a" if i or "a" in mode else "w") + "t"
+            with filesystem.open(path, how, encoding=encoding, newline="", compression=compression) as file:
+                part.compute(**compute_kwargs).to_csv(file, **{**kwargs, "header": header})
+        return [path]
+    if header_first_partition_only:
+        raise ValueError("header_first_partition_only cannot be set to True with single_file=False")
+    if "*" not in filename and not filename.endswith(".csv"):
+        filename = filename.rstrip("/") + "/*.part"
+    files = open_files(
+        filename,
+        mode="wt" if "b" not in mode else mode,
+        num=df.npartitions,
+        name_function=name_function,
+        newline="",
+        encoding=encoding,
+        compression=compression,
+        **(storage_options or {}),
+    )
+    files[0].fs.makedirs(os.path.dirname(files[0].path), exist_ok=True)
+    writes = df.map_partitions(
+        _Writer([file.path for file in files], files[0].fs, options, kwargs), meta=(None, "str")
+    )
+    writes.compute(**compute_kwargs)
+    return [file.path for file in files]
+
+
+class _Writer:
+    """Writes partitions to the paths of their numbers; a failed write leaves no file."""
+
+    def __init__(
+        self, paths: list[str], filesystem: Any, options: dict[str, Any], kwargs: dict[str, Any]
+    ) -> None:
+        self.paths, self.filesystem, self.options, self.kwargs = paths, filesystem, options, kwargs
+        self.__name__ = "to_csv"
+
+    def __call__(self, part: Any, partition_info: Any = None) -> Any:
+        path = self.paths[partition_info["number"]]
+        if not partition_info.get("division", True):
+            return pd.Series([], dtype="str")
+        temporary = f"{path}.tmp"
+        with self.filesystem.open(
+            temporary,
+            "wt",
+            newline="",
+            encoding=self.options["encoding"],
+            compression=self.options["compression"],
+        ) as file:
+            part.to_csv(file, **self.kwargs)
+        self.filesystem.mv(temporary, path)
+        return pd.Series([path], dtype="str")
+
+
+__all__ = ["read_csv", "read_fwf", "read_table", "to_csv", "_meta"]

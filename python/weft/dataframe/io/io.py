@@ -1,0 +1,264 @@
+"""Collections from data in memory, from functions and from delayed objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from weft.base import tokenize
+from weft.dataframe import _meta
+from weft.dataframe._call import funcname
+from weft.dataframe._collection import host, new_collection
+from weft.dataframe._convert import Inexact
+from weft.dataframe._native import frame_memory
+
+NO_DEFAULT = _meta.NO_DEFAULT
+
+
+def from_pandas(
+    data: pd.DataFrame | pd.Series,
+    npartitions: int | None = None,
+    sort: bool = True,
+    chunksize: int | None = None,
+) -> Any:
+    """A lazy DataFrame or Series over a pandas object.
+
+    Parameters
+    ----------
+    data : pandas.DataFrame or pandas.Series
+        The numbers are shared, not copied.
+    npartitions : int, optional
+        Number of partitions; fewer if labels repeat so that a cut would separate them.
+    sort : bool
+        Sort by the index, which makes the divisions known.
+    chunksize : int, optional
+        Rows of each partition, instead of ``npartitions``.
+
+    Raises
+    ------
+    TypeError
+        If ``data`` is no DataFrame or Series.
+    NotImplementedError
+        If its index is a MultiIndex.
+
+    Examples
+    --------
+    >>> import pandas as pd, weft.dataframe as dd
+    >>> df = dd.from_pandas(pd.DataFrame({"x": range(6)}), npartitions=3)
+    >>> df.divisions
+    (0, 2, 4, 5)
+    """
+    if not isinstance(data, (pd.DataFrame, pd.Series)):
+        raise TypeError(f"Input must be a pandas DataFrame or Series, not {type(data).__name__}")
+    if isinstance(data.index, pd.MultiIndex):
+        raise NotImplementedError("from_pandas with a MultiIndex: reset_index() first")
+    if npartitions is not None and not isinstance(npartitions, (int, np.integer)):
+        raise TypeError("Please provide npartitions as an int, or possibly as None if you specify chunksize.")
+    if chunksize is not None and not isinstance(chunksize, (int, np.integer)):
+        raise TypeError("Please provide chunksize as an int, or possibly as None if you specify npartitions.")
+    if npartitions is not None and chunksize is not None:
+        raise ValueError("Exactly one of npartitions and chunksize must be specified.")
+    if npartitions is None and chunksize is None:
+        npartitions = 1
+    missing = sort and len(data) > 0 and bool(np.asarray(data.index.isna()).any())
+    if missing:
+        raise NotImplementedError(
+            "Index in passed data is non-numeric and contains nulls, which sorting does not support.\n"
+            "Please set `sort=False`, or replace the missing labels."
+        )
+    data = data.copy(deep=False)
+    rows = len(data)
+    divisions: Sequence[Any]
+    if rows and sort:
+        if not data.index.is_monotonic_increasing:
+            data = data.sort_index(ascending=True)
+        divisions, starts = sorted_cuts(data.index, npartitions, chunksize)
+    elif rows:
+        size = chunksize or -(-rows // npartitions)  # type: ignore[operator]
+        starts = [*range(0, rows, int(size)), rows]
+        divisions = [None] * len(starts)
+    else:
+        starts = [0] * ((npartitions or 1) + 1) if npartitions else [0, 0]
+        divisions = [None] * len(starts)
+    parts = [data.iloc[start:stop] for start, stop in zip(starts, starts[1:])]
+    meta = _meta.make_meta(data)
+    token = tokenize(data, starts)
+    try:
+        exact = parts if len(parts) == 1 else [_own_labels(part) for part in parts]
+        return new_collection(frame_memory("from_pandas", token, exact), meta, divisions)
+    except Inexact:
+        return host(
+            _Parts(parts, token),
+            (),
+            {},
+            meta=meta,
+            npartitions=len(parts),
+            label="from_pandas",
+            divisions=divisions,
+            fallback=False,
+            numbered=list(range(len(parts))),
+        )
+
+
+def _own_labels(part: Any) -> Any:
+    """A range that starts elsewhere than at zero as plain labels."""
+    if isinstance(part.index, pd.RangeIndex):
+        part = part.set_axis(pd.Index(np.asarray(part.index), name=part.index.name), axis=0)
+    return part
+
+
+def sorted_cuts(
+    index: pd.Index, npartitions: int | None, chunksize: int | None
+) -> tuple[list[Any], list[int]]:
+    """Divisions and first rows of partitions of a sorted index; equal labels stay together."""
+    rows = len(index)
+    if chunksize is not None:
+        wanted = list(range(0, rows, int(chunksize)))
+    else:
+        n = min(int(npartitions or 1), rows) or 1
+        wanted = [rows * i // n if rows % n == 0 else -(-rows * i // n) for i in range(n)]
+    starts: list[int] = []
+    for row in wanted:
+        first = int(index.searchsorted(index[row], side="left"))
+        if row and first != row:
+            first = row if index[row - 1] != index[row] else first
+        if not starts or first > starts[-1]:
+            starts.append(first)
+    divisions = [_item(index[start]) for start in starts] + [_item(index[-1])]
+    return divisions, [*starts, rows]
+
+
+def _item(label: Any) -> Any:
+    return label.item() if isinstance(label, np.generic) else label
+
+
+class _Parts:
+    """Partition ``i`` of what is in memory."""
+
+    def __init__(self, parts: list[Any], token: str) -> None:
+        self.parts, self.token = parts, token
+        self.__name__ = "from_pandas"
+
+    def __dask_tokenize__(self) -> Any:
+        return self.token
+
+    def __call__(self, partition_info: int) -> Any:
+        return self.parts[partition_info]
+
+
+class _Mapped:
+    """``func`` on the ``i``-th elements."""
+
+    def __init__(self, func: Any, elements: list[tuple[Any, ...]], args: Any, kwargs: Any) -> None:
+        self.func, self.elements, self.args, self.kwargs = func, elements, args, kwargs
+        self.__name__ = funcname(func)
+
+    def __dask_tokenize__(self) -> Any:
+        return self.func, self.elements, self.args, self.kwargs
+
+    def __call__(self, partition_info: int) -> Any:
+        return self.func(*self.elements[partition_info], *self.args, **self.kwargs)
+
+
+def from_map(
+    func: Callable[..., Any],
+    *iterables: Iterable[Any],
+    args: Sequence[Any] | None = None,
+    meta: Any = NO_DEFAULT,
+    divisions: Sequence[Any] | None = None,
+    label: str | None = None,
+    enforce_metadata: bool = False,
+    **kwargs: Any,
+) -> Any:
+    """A collection whose partition ``i`` is ``func`` of the ``i``-th elements.
+
+    Parameters
+    ----------
+    func : callable
+        Returns a pandas object.
+    *iterables
+        All of one length: the number of partitions.
+    meta : optional
+        What partitions look like; by default the first one is made to see.
+    divisions : sequence, optional
+        The divisions, if known.
+
+    Examples
+    --------
+    >>> import pandas as pd, weft.dataframe as dd
+    >>> dd.from_map(lambda n: pd.DataFrame({"n": [n]}), [1, 2]).n.sum().compute().item()
+    3
+    """
+    if not callable(func):
+        raise ValueError("`func` argument must be `callable`")
+    columns = [list(iterable) for iterable in iterables]
+    for iterable in iterables:
+        if not isinstance(iterable, Iterable):
+            raise ValueError(f"All elements of `iterables` must be Iterable, got {type(iterable)}")
+    lengths = {len(column) for column in columns}
+    if not columns:
+        raise ValueError("`from_map` requires at least one Iterable input")
+    if len(lengths) > 1:
+        raise ValueError("All `iterables` must have the same length")
+    if lengths == {0}:
+        raise ValueError("All `iterables` must have a non-zero length")
+    call = _Mapped(func, list(zip(*columns)), tuple(args or ()), kwargs)
+    if meta is NO_DEFAULT or meta is None:
+        meta = _meta.make_meta(call(0))
+    else:
+        meta = _meta.make_meta(meta)
+    n = lengths.pop()
+    if divisions is not None and len(divisions) != n + 1:
+        raise ValueError(f"divisions should have {n + 1} elements for {n} partitions, got {len(divisions)}")
+    return host(
+        call,
+        (),
+        {},
+        meta=meta,
+        npartitions=n,
+        label=label or funcname(func),
+        divisions=divisions,
+        enforce=enforce_metadata,
+        fallback=False,
+        numbered=list(range(n)),
+    )
+
+
+def from_delayed(
+    dfs: Any,
+    meta: Any = None,
+    divisions: Any = None,
+    prefix: str = "from-delayed",
+    verify_meta: bool = True,
+) -> Any:
+    """A collection of delayed pandas objects, each a partition.
+
+    Parameters
+    ----------
+    dfs : Delayed or sequence of them
+    meta : optional
+        What partitions look like; by default the first one is computed.
+    divisions : tuple, optional
+        The divisions, if known.
+    """
+    from weft.dataframe._native import FrameExpr, fields_of
+    from weft.delayed import Delayed, delayed
+
+    if isinstance(dfs, Delayed):
+        dfs = [dfs]
+    dfs = [df if isinstance(df, Delayed) or hasattr(df, "key") else delayed(df) for df in dfs]
+    if not dfs:
+        raise TypeError("Must supply at least one delayed object")
+    for df in dfs:
+        if not isinstance(df, Delayed) and not hasattr(df, "__dask_graph__"):
+            raise TypeError(f"Expected Delayed object, got {type(df).__name__}")
+    meta = _meta.make_meta(dfs[0].compute() if meta is None else meta)
+    kind, fields = fields_of(meta)
+    keys = [df.key for df in dfs]
+    expr = FrameExpr.from_graphs([df.__dask_graph__() for df in dfs], keys, kind, fields)
+    if divisions == "sorted":
+        raise NotImplementedError("divisions='sorted': give the divisions")
+    return new_collection(expr, meta, divisions)

@@ -1,0 +1,132 @@
+"""Tools for code and tests that work with collections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pandas.testing as tm
+
+from weft.dataframe._call import funcname
+from weft.dataframe._meta import UNKNOWN_CATEGORIES, make_meta, meta_nonempty
+
+__all__ = ["UNKNOWN_CATEGORIES", "assert_divisions", "assert_eq", "funcname", "make_meta", "meta_nonempty"]
+
+
+def _computed(value: Any, scheduler: Any) -> Any:
+    return value.compute(scheduler=scheduler) if hasattr(value, "__dask_graph__") else value
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, pd.Index):
+        return value.sort_values()
+    try:
+        if isinstance(value, pd.DataFrame) and len(value.columns):
+            value = value.sort_values(by=list(value.columns), kind="stable")
+        elif isinstance(value, pd.Series):
+            value = value.sort_values(kind="stable")
+    except (TypeError, ValueError, KeyError):
+        pass
+    try:
+        return value.sort_index(kind="stable")
+    except TypeError:
+        return value
+
+
+def assert_divisions(collection: Any, scheduler: Any = None) -> None:
+    """Checks that each partition lies within its divisions.
+
+    Raises
+    ------
+    AssertionError
+    """
+    if not getattr(collection, "known_divisions", False):
+        return
+    divisions = collection.divisions
+    for i in range(collection.npartitions):
+        part = collection.partitions[i].compute(scheduler=scheduler)
+        index = part if isinstance(part, pd.Index) else part.index
+        if not len(index):
+            continue
+        assert index.min() >= divisions[i], (i, index.min(), divisions)
+        if i == collection.npartitions - 1:
+            assert index.max() <= divisions[i + 1], (i, index.max(), divisions)
+        else:
+            assert index.max() < divisions[i + 1], (i, index.max(), divisions)
+
+
+def assert_eq(
+    a: Any,
+    b: Any,
+    check_names: bool = True,
+    check_dtype: bool = True,
+    check_divisions: bool = True,
+    check_index: bool = True,
+    sort_results: bool = True,
+    scheduler: Any = "sync",
+    **kwargs: Any,
+) -> None:
+    """Checks that two objects, lazy or not, hold the same data.
+
+    Parameters
+    ----------
+    a, b : collection, pandas object or scalar
+    check_names, check_dtype, check_divisions, check_index : bool
+        What else must agree.
+    sort_results : bool
+        Compare in sorted order.
+
+    Raises
+    ------
+    AssertionError
+        If they differ, or if a collection's meta is not what it computes to.
+    """
+    if check_divisions:
+        for value in (a, b):
+            if hasattr(value, "divisions"):
+                assert_divisions(value, scheduler=scheduler)
+    for value in (a, b):
+        _check_meta(value, check_dtype, scheduler)
+    a, b = _computed(a, scheduler), _computed(b, scheduler)
+    if isinstance(a, (pd.DataFrame, pd.Series)) and sort_results:
+        a, b = _sorted(a), _sorted(b)
+    if not check_index and isinstance(a, (pd.DataFrame, pd.Series)):
+        a, b = a.reset_index(drop=True), b.reset_index(drop=True)
+    if isinstance(a, pd.DataFrame):
+        tm.assert_frame_equal(
+            a, b, check_names=check_names, check_dtype=check_dtype, check_freq=False, **kwargs
+        )
+    elif isinstance(a, pd.Series):
+        tm.assert_series_equal(
+            a, b, check_names=check_names, check_dtype=check_dtype, check_freq=False, **kwargs
+        )
+    elif isinstance(a, pd.Index):
+        if sort_results:
+            a, b = _sorted(a), _sorted(b)
+        tm.assert_index_equal(a, b, exact=check_dtype and "equiv", check_names=check_names, **kwargs)
+    elif a is b or (pd.api.types.is_scalar(a) and pd.isna(a)):
+        assert a is b or pd.isna(b), (a, b)
+    else:
+        assert np.allclose(a, b) if isinstance(a, (float, np.floating)) else a == b, (a, b)
+
+
+def _check_meta(value: Any, check_dtype: bool, scheduler: Any) -> None:
+    """A collection must compute to what its meta says."""
+    if not hasattr(value, "_meta") or not hasattr(value, "compute"):
+        return
+    meta, result = value._meta, value.compute(scheduler=scheduler)
+    if isinstance(meta, (pd.DataFrame, pd.Series, pd.Index)):
+        assert isinstance(result, type(meta)) or isinstance(meta, pd.Index), (type(meta), type(result))
+    if isinstance(meta, pd.DataFrame):
+        tm.assert_index_equal(meta.columns, result.columns)
+    if isinstance(meta, pd.Series):
+        assert meta.name == result.name or meta.name is result.name, (meta.name, result.name)
+
+
+def assert_max_deps(graph: Any, n: int, eq: bool = True) -> None:
+    """Checks how many tasks the largest task of a graph reads."""
+    from weft.core import get_dependencies
+
+    deps = max(len(get_dependencies(graph, key)) for key in graph)
+    assert deps == n if eq else deps <= n, (deps, n)
