@@ -28,17 +28,11 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from weft.typing import no_default
+
 if TYPE_CHECKING:
     config: dict[str, Any]
     global_config: dict[str, Any]
-
-
-class _NoDefault:
-    def __repr__(self) -> str:
-        return "no_default"
-
-
-no_default: Any = _NoDefault()
 
 
 def _places(name: str, root: str | None, user: str | None) -> list[str]:

@@ -13,7 +13,9 @@ def _contiguous(buf: Any) -> Any:
     try:
         view = memoryview(buf)
     except (TypeError, ValueError, BufferError):
-        return buf  # NumPy's dates have no format; Rust asks for none
+        # NumPy's dates have no format in the protocol; Rust asks for none.
+        flags = getattr(buf, "flags", None)
+        return buf.tobytes() if flags is not None and not flags.c_contiguous else buf
     return buf if view.c_contiguous else view.tobytes()
 
 
