@@ -182,6 +182,9 @@ def collections_to_dsk(collections, optimize_graph=True, optimizations=(), **kwa
     for how, members in groups.items():
         if all(isinstance(c, DelayedCore) for c in members) and len(members) > 1:
             graph = delayed_graph(list(members))
+        elif (together := getattr(type(members[0]), "__weft_graph__", None)) is not None:
+            # Collections that share work beyond equal keys build their graph as one.
+            graph = together(members)
         else:
             graph = _merged([c.__dask_graph__() for c in members])
         keys = [c.__dask_keys__() for c in members]

@@ -7,7 +7,6 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-
 import weft.dataframe as dd
 from weft.dataframe.utils import make_meta, meta_nonempty
 

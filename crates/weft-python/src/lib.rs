@@ -6,7 +6,6 @@ use pyo3::prelude::*;
 
 mod arrow;
 mod csv;
-mod csv_frame;
 mod delayed;
 mod engine;
 mod frame;
@@ -31,7 +30,6 @@ fn _weft(module: &Bound<'_, PyModule>) -> PyResult<()> {
     picture::register(module)?;
     arrow::register(module)?;
     csv::register(module)?;
-    csv_frame::register(module)?;
     frame::register(module)?;
     host::register(module)?;
     Ok(())

@@ -6,6 +6,7 @@ to Rust, and fall back to pandas on each partition where Rust has no kernel for 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from weft.base import DaskMethodsMixin, tokenize
 from weft.dataframe import _meta
 from weft.dataframe._call import Call, funcname
 from weft.dataframe._meta import NO_DEFAULT
-from weft.dataframe._native import FrameExpr, Unsupported, fields_of, frame_host
+from weft.dataframe._native import FrameExpr, Unsupported, fields_of, frame_host, lower_many
 
 _CLASSES: list[tuple[Any, type[Collection]]] = []
 
@@ -108,6 +109,12 @@ class Collection(DaskMethodsMixin):
     def __dask_graph__(self) -> Any:
         return self._expr.graph()
 
+    @staticmethod
+    def __weft_graph__(collections: Sequence[Collection]) -> Any:
+        """The graph of several collections: what they read in common is read in one pass."""
+        graph, _ = lower_many([collection._expr for collection in collections])
+        return graph
+
     def __dask_keys__(self) -> list[Any]:
         return [(self._name, i) for i in range(self.npartitions)]
 
@@ -126,7 +133,7 @@ class Collection(DaskMethodsMixin):
         return threaded.get
 
     def __dask_postcompute__(self) -> tuple[Any, tuple[Any, ...]]:
-        return finalize, (self._meta,)
+        return finalize, (self._meta, self._expr)
 
     def __dask_postpersist__(self) -> tuple[Any, tuple[Any, ...]]:
         return rebuild, (self._meta, self._divisions)
@@ -274,9 +281,11 @@ def _bools(values: Iterable[Any]) -> bool:
     return all(isinstance(value, bool) for value in values)
 
 
-def finalize(results: Any, meta: Any) -> Any:
+def finalize(results: Any, meta: Any, expr: Any = None) -> Any:
     """One pandas object of a collection's partitions."""
     results = list(results)
+    if expr is not None:
+        tell_promotions(expr)
     if not _meta.is_pandas(meta):
         return results[0] if len(results) == 1 else results
     parts = [part for part in results if len(part)] or results[:1]
@@ -508,7 +517,31 @@ def _plain(value: Any) -> bool:
     return isinstance(value, (bool, int, float, str))
 
 
-def finalize_scalar(results: Any) -> Any:
+def finalize_scalar(results: Any, expr: Any = None) -> Any:
     """The value of a scalar collection."""
     [value] = list(results)
+    if expr is not None:
+        tell_promotions(expr)
     return value
+
+
+#: Columns and files whose promotion has been told.
+_told: set[tuple[Any, str]] = set()
+
+
+def tell_promotions(expr: FrameExpr) -> None:
+    """Warns, once for each column and set of files, of columns that needed another dtype than planned."""
+    found: dict[Any, list[Any]] = {}
+    for path, partition, label, before, after in expr.take_promotions():
+        found.setdefault(label, []).append((path, partition, before, after))
+    for label, places in found.items():
+        keys = {(label, path) for path, *_ in places}
+        if not keys & _told:
+            path, partition, before, after = min(places)
+            warnings.warn(
+                f"Column {label!r} was read as {after}, not {before}: {path} has other values in partition "
+                f"{partition} than at its head. The result is what pandas reads. To say what you expect, pass "
+                f"dtype={{{label!r}: {after!r}}}, or assume_missing=True for all integer columns.",
+                stacklevel=4,
+            )
+        _told.update(keys)

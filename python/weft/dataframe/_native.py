@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from weft._weft import FrameExpr, frame_host, frame_memory
+from weft._weft import FrameExpr, frame_host, frame_memory, lower_many
 from weft.dataframe import _convert
 
-__all__ = ["FrameExpr", "Unsupported", "fields_of", "frame_host", "frame_memory"]
+__all__ = ["FrameExpr", "Unsupported", "fields_of", "frame_host", "frame_memory", "lower_many"]
 
 #: What a FrameExpr raises when it has no kernel. A KeyError: pandas has found the column in the
 #: meta, so it is one that only pandas can hold.

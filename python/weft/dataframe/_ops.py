@@ -74,14 +74,10 @@ def binary(name: str, function: Callable[[Any, Any], Any], left: Any, right: Any
 
 
 def _matches(own: Any, other: Any) -> bool:
-    """Native operands: the same kind of thing, or a scalar."""
-    if isinstance(other, (list, tuple, pd.Series, pd.DataFrame, pd.Index)) or (
-        hasattr(other, "__array__") and getattr(other, "ndim", 0) > 0
-    ):
-        return False
+    """Whether Rust may know what the operation means: between collections, or with a single value."""
     if isinstance(own, _scalar()):
         return False
-    return True
+    return isinstance(other, Collection) or pd.api.types.is_scalar(other)
 
 
 def _scalar() -> type:

@@ -32,7 +32,7 @@ class Scalar(Collection):
         return None
 
     def __dask_postcompute__(self) -> tuple[Any, tuple[Any, ...]]:
-        return finalize_scalar, ()
+        return finalize_scalar, (self._expr,)
 
     def __repr__(self) -> str:
         return f"<weft.dataframe.Scalar: {self._name}, dtype={self.dtype}>"

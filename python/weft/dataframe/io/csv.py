@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from weft import config
-from weft._weft import CsvSource, frame_csv
+from weft._weft import CsvSource, FrameExpr
 from weft.base import tokenize
 from weft.dataframe import _meta
 from weft.dataframe._collection import host, new_collection
@@ -164,7 +164,7 @@ def _read(
             source = CsvSource(paths, options, None if local else filesystem)
             meta = pd.DataFrame({i: pd.Series([], dtype=d) for i, (_, d) in enumerate(source.schema)})
             meta.columns = pd.Index([label for label, _ in source.schema])
-            return new_collection(frame_csv(source, token), meta)
+            return new_collection(FrameExpr.csv(source, token), meta)
         except NotImplementedError:
             pass
     return _read_with_pandas(reader, name, filesystem, paths, compression, blocksize, keywords, given, token)
