@@ -242,3 +242,77 @@ fn bytes_that_are_not_utf8_are_named_by_line_and_column() {
     assert!(error.contains("memory.csv, line 202, column \"a\""), "{error}");
     assert!(error.contains("0xff"), "{error}");
 }
+
+/// Rows with line breaks in quotes, beyond what is read from the head to find where a partition begins.
+fn long_file(fields: &[String]) -> (Vec<u8>, Vec<Option<String>>) {
+    let mut text = String::from("a,b\n");
+    let mut expected = Vec::new();
+    for field in fields {
+        text.push_str(&format!("1,\"{}\"\n", field.replace('"', "\"\"")));
+        expected.push(Some(field.clone()));
+    }
+    (text.into_bytes(), expected)
+}
+
+#[test]
+fn blocks_that_begin_inside_quotes_far_into_a_file_are_cut_right() {
+    // Lines in quotes that do not look like rows, and some that do.
+    let fields: Vec<String> =
+        (0..60_000).map(|i| format!("line {i}\n\"x\"\n3,4\nlast of {}", i * 7)).collect();
+    let (text, expected) = long_file(&fields);
+    assert!(text.len() > 2_000_000);
+    let options = CsvOptions { blocksize: Some(50_021), ..all_text() };
+    let source = plan(&text, options).unwrap();
+    let (frames, _) = read(&source).unwrap();
+    assert_eq!(texts(&frames, 1), expected);
+}
+
+#[test]
+fn a_cut_that_cannot_be_seen_is_an_error_and_never_a_wrong_answer() {
+    // For 400 kB nothing but lines that look like rows, all within one pair of quotes.
+    let mut fields: Vec<String> = (0..60_000).map(|i| format!("{i} and so on, and so on")).collect();
+    fields[55_000] = "5,6\n".repeat(100_000);
+    let (text, expected) = long_file(&fields);
+    let options = CsvOptions { blocksize: Some(100_003), ..all_text() };
+    let source = plan(&text, options.clone()).unwrap();
+    let (frames, _) = read(&source).unwrap();
+    assert!(texts(&frames, 1) == expected);
+    // In another order, and so by guessing: the last partition, then the one that finds out.
+    let source = plan(&text, options).unwrap();
+    let mut errors = Vec::new();
+    for partition in (0..source.partitions()).rev() {
+        let result = source.scan(partition, &[1], &mut |_| Ok(ControlFlow::Continue(())));
+        errors.extend(result.err().map(|error| error.to_string()));
+    }
+    assert!(errors.iter().any(|error| error.contains("blocksize=None")), "{errors:?}");
+}
+
+#[test]
+fn the_sink_ends_the_reading() {
+    let text = "a\n".to_string() + &"1\n".repeat(1_000_000);
+    let source = plan(text.as_bytes(), CsvOptions { blocksize: None, ..CsvOptions::default() }).unwrap();
+    let mut batches = 0;
+    source
+        .scan(0, &[0], &mut |_| {
+            batches += 1;
+            Ok(ControlFlow::Break(()))
+        })
+        .unwrap();
+    assert_eq!(batches, 1);
+}
+
+#[test]
+fn batches_follow_one_another_in_the_index() {
+    let text = "a\n".to_string() + &"1\n".repeat(100_000);
+    let source = plan(text.as_bytes(), CsvOptions { blocksize: None, ..CsvOptions::default() }).unwrap();
+    let mut next = 0;
+    source
+        .scan(0, &[0], &mut |frame| {
+            let weft_data::Index::Range { start, step: 1 } = frame.index else { panic!("{:?}", frame.index) };
+            assert_eq!(start, next);
+            next += frame.rows() as i64;
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+    assert_eq!(next, 100_000);
+}

@@ -289,7 +289,8 @@ pub(crate) fn pieces(
     let end = block.end.unwrap_or(u64::MAX);
     let begin = first_row(plan, partition)?;
     if begin > end || plan.sizes[block.file] == 0 {
-        // A row longer than the block: the next one begins with the same row, and checks it.
+        // A row of an earlier block covers this one.
+        prove_next(plan, partition, begin)?;
         return Ok(ControlFlow::Continue(()));
     }
     let mut input = Input::open(plan, block.file, begin)?;
@@ -301,7 +302,8 @@ pub(crate) fn pieces(
     loop {
         // Not much further than the partition goes.
         let ahead = end.saturating_sub(input.position).saturating_add(1 << 14);
-        let eof = input.fill(path, &mut buffer, want.min(usize::try_from(ahead).unwrap_or(want)))?;
+        let count = if want > READ { want } else { want.min(usize::try_from(ahead).unwrap_or(want)) };
+        let eof = input.fill(path, &mut buffer, count)?;
         let limit = usize::try_from(end.wrapping_sub(offset)).unwrap_or(usize::MAX);
         let limit = if block.end.is_none() { usize::MAX } else { limit };
         let mut at = 1;
@@ -324,19 +326,15 @@ pub(crate) fn pieces(
         }
         let row = offset.wrapping_add(at as u64);
         if row > end {
-            if let Some(next) = plan.starts.get(partition + 1).filter(|_| block.end.is_some())
-                && !next.prove(row)
-            {
-                return Err(wrong_cut(plan, partition + 1));
-            }
+            prove_next(plan, partition, row)?;
             return Ok(ControlFlow::Continue(()));
         }
         if eof && at >= buffer.len() {
             return Ok(ControlFlow::Continue(()));
         }
         // A row that is longer than the buffer needs a longer one.
-        want = if at == 1 { (want * 2).max(buffer.len()) } else { READ };
-        if buffer.len() + want >= 1 << 31 {
+        want = if at == 1 { (2 * READ).max(buffer.len()) } else { READ };
+        if buffer.len() >= 1 << 30 {
             let what = format!("C error: a row of more than 1 GiB at byte {row}; is a quote left open?");
             return Err(IoError::Tokenize { path: path.clone(), partition, what });
         }
@@ -345,6 +343,15 @@ pub(crate) fn pieces(
         buffer.truncate(buffer.len() - rest);
         offset = offset.wrapping_add(rest as u64);
     }
+}
+
+/// Writes down where the next partition of the same file begins.
+fn prove_next(plan: &Plan, partition: usize, row: u64) -> Result<(), IoError> {
+    let next = plan.starts.get(partition + 1).filter(|_| plan.blocks[partition].end.is_some());
+    if next.is_some_and(|next| !next.prove(row)) {
+        return Err(wrong_cut(plan, partition + 1));
+    }
+    Ok(())
 }
 
 fn wrong_cut(plan: &Plan, partition: usize) -> IoError {
