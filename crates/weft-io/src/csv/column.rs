@@ -192,8 +192,9 @@ impl Builder {
                     let per_second = unit.per_second();
                     let layout = format.layout.unwrap_or(Layout::ISO_SECONDS);
                     let fast = layout == Layout::ISO_SECONDS && *unit == TimeUnit::Micro;
-                    fields.each(out, |text| {
-                        if let Some(value) = fast.then(|| datetime::iso_seconds(text)).flatten() {
+                    let mut day = datetime::Day::default();
+                    fields.each(out, |text, _| {
+                        if let Some(value) = fast.then(|| day.iso_seconds(text)).flatten() {
                             return Ok(value);
                         }
                         match layout.parse(text, per_second) {
@@ -205,8 +206,8 @@ impl Builder {
                 }
                 _ => {
                     let (low, high) = integer_range(dtype);
-                    fields.each(out, |text| {
-                        let value = match number::short_integer(text).filter(|_| format.plain_numbers) {
+                    fields.each(out, |text, rest| {
+                        let value = match number::short_integer(text, rest).filter(|_| format.plain_numbers) {
                             Some(value) => value,
                             None if missing.contains(text) => {
                                 if !nullable {
@@ -242,7 +243,7 @@ impl Builder {
             Values::UInt64(out) => {
                 let high = integer_range(dtype).1 as u64;
                 let high = if *dtype == DType::UInt64 { u64::MAX } else { high };
-                fields.each(out, |text| {
+                fields.each(out, |text, _| {
                     if missing.contains(text) {
                         return Err(Misfit::Missing);
                     }
@@ -254,8 +255,8 @@ impl Builder {
                     }
                 })
             }
-            Values::Float64(out) => fields.each(out, |text| {
-                let value = match number::short_float(text).filter(|_| format.plain_numbers) {
+            Values::Float64(out) => fields.each(out, |text, rest| {
+                let value = match number::short_float(text, rest).filter(|_| format.plain_numbers) {
                     Some(value) => value,
                     None if missing.contains(text) => {
                         if nullable {
@@ -272,7 +273,7 @@ impl Builder {
                 }
                 Ok(value)
             }),
-            Values::Bool(out) => fields.each(out, |text| {
+            Values::Bool(out) => fields.each(out, |text, _| {
                 if missing.contains(text) {
                     if !nullable {
                         return Err(Misfit::Missing);
@@ -434,11 +435,11 @@ impl Fields<'_> {
     fn each<T>(
         &self,
         out: &mut Vec<T>,
-        mut parse: impl FnMut(&[u8]) -> Result<T, Misfit>,
+        mut parse: impl FnMut(&[u8], &[u8]) -> Result<T, Misfit>,
     ) -> Result<(), Rejected> {
         out.reserve(self.rows.starts.len());
-        self.visit(|text| {
-            out.push(parse(text)?);
+        self.visit_in_place(|text, rest| {
+            out.push(parse(text, rest)?);
             Ok(())
         })
     }
@@ -459,25 +460,34 @@ impl Fields<'_> {
         text
     }
 
-    #[inline(always)]
     pub(crate) fn visit(&self, mut visit: impl FnMut(&[u8]) -> Result<(), Misfit>) -> Result<(), Rejected> {
+        self.visit_in_place(|text, _| visit(text))
+    }
+
+    /// Calls `visit` with the text of each row's field, and with that text and all that lies behind it.
+    #[inline(always)]
+    fn visit_in_place(
+        &self,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), Misfit>,
+    ) -> Result<(), Rejected> {
         let mut scratch = Vec::new();
+        let marks = self.rows.marks.as_slice();
         for (row, &start) in self.rows.starts.iter().enumerate() {
             let at = start as usize + self.column;
-            let from = (self.rows.marks[at] & !QUOTED) as usize + 1;
-            let mark = self.rows.marks[at + 1];
-            let mut to = (mark & !QUOTED) as usize;
+            let from = (marks[at] & !QUOTED) as usize + 1;
+            let mark = marks[at + 1];
+            let to = (mark & !QUOTED) as usize;
             // The mark of an absent field lies before its beginning or beyond the bytes.
-            let mut text = self.bytes.get(from..to).unwrap_or_default();
-            if self.trim && mark & QUOTED == 0 && text.last() == Some(&b'\r') {
-                to -= 1;
-                text = &self.bytes[from..to];
-            }
+            let rest = self.bytes.get(from..).unwrap_or_default();
+            let mut text = rest.get(..to.wrapping_sub(from)).unwrap_or_default();
             let result = if mark & QUOTED == 0 {
-                visit(text)
+                if self.trim && text.last() == Some(&b'\r') {
+                    text = &text[..text.len() - 1];
+                }
+                visit(text, rest)
             } else {
                 unquote(self.syntax, text, &mut scratch);
-                visit(&scratch)
+                visit(&scratch, &scratch)
             };
             if let Err(misfit) = result {
                 return Err(Rejected { row, misfit });

@@ -168,27 +168,54 @@ impl Layout {
     }
 }
 
-/// `YYYY-MM-DD HH:MM:SS` in microseconds: eight bytes at a time, one check at the end.
-/// `None` asks for [`Layout::parse`].
-#[inline(always)]
-pub(crate) fn iso_seconds(text: &[u8]) -> Option<i64> {
-    let text: &[u8; 19] = text.try_into().ok()?;
-    let digit = |i: usize| i64::from(text[i].wrapping_sub(b'0'));
-    let mut bad =
-        (text[4] != b'-') | (text[7] != b'-') | (text[10] != b' ') | (text[13] != b':') | (text[16] != b':');
-    for i in [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18] {
-        bad |= text[i].wrapping_sub(b'0') > 9;
+/// A day as text and in microseconds since 1970: times in files mostly come in order, many to a day.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Day {
+    text: [u8; 10],
+    micros: i64,
+}
+
+impl Day {
+    /// `YYYY-MM-DD HH:MM:SS` in microseconds. `None` asks for [`Layout::parse`].
+    #[inline(always)]
+    pub(crate) fn iso_seconds(&mut self, text: &[u8]) -> Option<i64> {
+        let text: &[u8; 19] = text.try_into().ok()?;
+        let digit = |i: usize| i64::from(text[i].wrapping_sub(b'0'));
+        let two = |i: usize| digit(i) * 10 + digit(i + 1);
+        if text[..10] != self.text {
+            let mut bad = (text[4] != b'-') | (text[7] != b'-');
+            for i in [0, 1, 2, 3, 5, 6, 8, 9] {
+                bad |= text[i].wrapping_sub(b'0') > 9;
+            }
+            let (year, month, day) = (two(0) * 100 + two(2), two(5), two(8));
+            if bad {
+                return None;
+            }
+            self.micros = date(year, month, day)? * 86_400_000_000;
+            self.text.copy_from_slice(&text[..10]);
+        }
+        // " HH:MM:S": digits and separators in one comparison each.
+        let head = u64::from_le_bytes([
+            text[10], text[11], text[12], text[13], text[14], text[15], text[16], text[17],
+        ]);
+        let separators = u64::from_le_bytes([b' ', 0, 0, b':', 0, 0, b':', 0]);
+        let places = u64::from_le_bytes([0xff, 0, 0, 0xff, 0, 0, 0xff, 0]);
+        let numbers = (head & !places) | (0x3030_3030_3030_3030 & places);
+        let not_digits = (numbers.wrapping_sub(0x3030_3030_3030_3030)
+            | numbers.wrapping_add(0x4646_4646_4646_4646))
+            & 0x8080_8080_8080_8080;
+        let (hour, minute, second) = (two(11), two(14), two(17));
+        let bad = (head & places != separators)
+            | (not_digits != 0)
+            | (text[18].wrapping_sub(b'0') > 9)
+            | (hour > 23)
+            | (minute > 59)
+            | (second > 59);
+        if bad {
+            return None;
+        }
+        Some(self.micros + (hour * 3600 + minute * 60 + second) * 1_000_000)
     }
-    let two = |i: usize| digit(i) * 10 + digit(i + 1);
-    let year = two(0) * 100 + two(2);
-    let (month, day) = (two(5), two(8));
-    let (hour, minute, second) = (two(11), two(14), two(17));
-    bad |= (month == 0) | (month > 12) | (day == 0) | (day > 28) | (year == 0);
-    bad |= (hour > 23) | (minute > 59) | (second > 59);
-    if bad {
-        return None;
-    }
-    Some((days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second) * 1_000_000)
 }
 
 #[cfg(test)]
@@ -231,7 +258,26 @@ mod tests {
         ] {
             assert_eq!(Layout::guess(text.as_bytes()), None, "{text}");
         }
-        let iso = "2018-04-01 12:34:56".as_bytes();
-        assert_eq!(iso_seconds(iso), Layout::ISO_SECONDS.parse(iso, 1_000_000));
+        let mut day = Day::default();
+        for iso in
+            ["2018-04-01 12:34:56", "2018-04-01 23:59:59", "1900-02-28 00:00:00", "2018-02-29 00:00:00"]
+        {
+            assert_eq!(
+                day.iso_seconds(iso.as_bytes()),
+                Layout::ISO_SECONDS.parse(iso.as_bytes(), 1_000_000),
+                "{iso}"
+            );
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_short_way_agrees(text in "(2018|0000|1999)-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-6][0-9]:[0-6][0-9]|[-0-9: ]{19}") {
+            let mut day = Day::default();
+            for _ in 0..2 {
+                let expected = Layout::ISO_SECONDS.parse(text.as_bytes(), 1_000_000);
+                proptest::prop_assert_eq!(day.iso_seconds(text.as_bytes()), expected);
+            }
+        }
     }
 }

@@ -99,12 +99,18 @@ fn push_bits(positions: &mut Vec<u32>, mut bits: u64, base: usize) {
     positions.reserve(64);
     let count = bits.count_ones() as usize;
     let length = positions.len();
-    // SAFETY: 64 places are reserved, `count` of them, which is no more than 64, are written before the length says so.
+    // Eight at a time, needed or not: how many there are varies from block to block, and a loop over them would be
+    // predicted wrongly each time.
+    // SAFETY: 64 places are reserved, no more than that are written, and the first `count` before the length says so.
     unsafe {
         let out = positions.as_mut_ptr().add(length);
-        for i in 0..count {
-            out.add(i).write(base as u32 + bits.trailing_zeros());
-            bits &= bits - 1;
+        let mut done = 0;
+        while done < count {
+            for i in done..done + 8 {
+                out.add(i).write((base as u32).wrapping_add(bits.trailing_zeros()));
+                bits &= bits.wrapping_sub(1);
+            }
+            done += 8;
         }
         positions.set_len(length + count);
     }

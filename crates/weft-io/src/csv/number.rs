@@ -72,10 +72,55 @@ pub(crate) fn integer(text: &[u8], syntax: NumberSyntax) -> Integer {
     }
 }
 
-/// An `i64` in plain digits with an optional minus, up to 16 of them: nearly every integer there is.
-/// `None` asks for [`integer`].
+/// Text of 1 to 8 bytes, right-aligned: its last byte is the highest, and zeros fill the low end.
+///
+/// `rest` begins with `text` and goes on to the end of the buffer, so that eight bytes can be loaded at once.
 #[inline(always)]
-pub(crate) fn short_integer(text: &[u8]) -> Option<i64> {
+fn word(text: &[u8], rest: &[u8]) -> Option<u64> {
+    let head: [u8; 8] = rest.get(..8)?.try_into().ok()?;
+    let unused = 8usize.wrapping_sub(text.len());
+    (unused < 8).then(|| u64::from_le_bytes(head) << (8 * unused))
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Splits off a leading minus, and fills up to eight with zero digits.
+#[inline(always)]
+fn digits(word: u64, length: usize) -> (bool, u64) {
+    let first = 8 * (8 - length);
+    let negative = (word >> first) & 0xff == u64::from(b'-');
+    // The places below the first byte are free, and so is that of the minus.
+    let free = (1u64 << first) - 1 | if negative { 0xff << first } else { 0 };
+    (negative, word & !free | (ONES * u64::from(b'0')) & free)
+}
+
+/// The value of eight digits; `None` if they are not all digits.
+#[inline(always)]
+fn eight_digits(word: u64) -> Option<u64> {
+    let values = word.wrapping_sub(ONES * u64::from(b'0'));
+    // A byte below '0' borrows into its top bit; one above '9' is carried into it.
+    if (values | word.wrapping_add(ONES * (0x7f - u64::from(b'9')))) & (ONES * 0x80) != 0 {
+        return None;
+    }
+    // Pairs, then fours, then all eight.
+    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
+    Some(fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff)
+}
+
+/// An `i64` in plain digits with an optional minus: nearly every integer there is. `None` asks for [`integer`].
+#[inline(always)]
+pub(crate) fn short_integer(text: &[u8], rest: &[u8]) -> Option<i64> {
+    let Some(word) = word(text, rest) else { return medium_integer(text) };
+    let (negative, word) = digits(word, text.len());
+    if negative && text.len() == 1 {
+        return None;
+    }
+    let value = eight_digits(word)? as i64;
+    Some(if negative { -value } else { value })
+}
+
+fn medium_integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
@@ -113,7 +158,30 @@ const EXACT: [f64; 23] = [
 /// A float of at most 15 digits, a `.` or none, no exponent: exact in integer arithmetic, and then one correctly
 /// rounded division, so that all parsers agree on it. `None` asks for [`float`].
 #[inline(always)]
-pub(crate) fn short_float(text: &[u8]) -> Option<f64> {
+pub(crate) fn short_float(text: &[u8], rest: &[u8]) -> Option<f64> {
+    let Some(word) = word(text, rest) else { return medium_float(text) };
+    let (negative, word) = digits(word, text.len());
+    // The lowest byte that is a point, if any: the bit trick is exact for the lowest one.
+    let points = word ^ (ONES * u64::from(b'.'));
+    let point = points.wrapping_sub(ONES) & !points & (ONES * 0x80);
+    let (word, scale) = if point == 0 {
+        (word, 0)
+    } else {
+        // Close the gap that the point leaves, from below.
+        let at = point.trailing_zeros() - 7;
+        let below = (1u64 << at) - 1;
+        let above = (u64::MAX << at) << 8;
+        ((word & below) << 8 | (word & above) | u64::from(b'0'), 7 - at as usize / 8)
+    };
+    let marks = usize::from(negative) + usize::from(point != 0);
+    if text.len() == marks {
+        return None;
+    }
+    let value = eight_digits(word)? as f64 / EXACT[scale];
+    Some(if negative { -value } else { value })
+}
+
+fn medium_float(text: &[u8]) -> Option<f64> {
     let (negative, rest) = match text {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
@@ -262,5 +330,47 @@ pub(crate) fn truth(text: &[u8]) -> Option<bool> {
         Some(false)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PLAIN: NumberSyntax = NumberSyntax { decimal: b'.', thousands: None };
+
+    /// What a short parser makes of `text` in a buffer with something behind it.
+    fn with_rest<T>(text: &str, parse: impl Fn(&[u8], &[u8]) -> Option<T>) -> [Option<T>; 2] {
+        let long = format!("{text},12.5,abc\n");
+        [parse(text.as_bytes(), text.as_bytes()), parse(text.as_bytes(), long.as_bytes())]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn short_parsers_say_what_the_general_ones_say(text in "-?[0-9.]{0,17}|[-+0-9.e/:x]{0,9}|-?[0-9]{0,5}\\.[0-9]{0,5}") {
+            for value in with_rest(&text, short_integer).into_iter().flatten() {
+                prop_assert_eq!(integer(text.as_bytes(), PLAIN), Integer::Small(value));
+            }
+            for value in with_rest(&text, short_float).into_iter().flatten() {
+                let exact: f64 = text.parse().unwrap();
+                prop_assert_eq!(value.to_bits(), exact.to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn ordinary_numbers_take_the_short_way() {
+        for text in ["0", "-7", "12345678", "-1234567", "9007199254740"] {
+            assert_eq!(with_rest(text, short_integer), [text.parse().ok(); 2], "{text}");
+        }
+        for text in ["0.0", "-3.5", "14.47", "123456.7", ".5", "5.", "-73.98123456"] {
+            assert_eq!(with_rest(text, short_float), [text.parse().ok(); 2], "{text}");
+        }
+        for text in ["", "-", ".", "-.", "+", "1e5", "1..2", "--1", "1-", "NaN", " 1"] {
+            assert_eq!(with_rest(text, short_float), [None; 2], "{text}");
+        }
     }
 }
