@@ -25,7 +25,10 @@ impl Marks {
         self.breaks.clear();
         self.odd.clear();
         #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi1") {
+        if std::arch::is_x86_feature_detected!("avx2")
+            && std::arch::is_x86_feature_detected!("bmi1")
+            && std::arch::is_x86_feature_detected!("popcnt")
+        {
             // SAFETY: the processor has what the function needs.
             unsafe { self.find_avx2(bytes, from, to, delimiter, quote) };
             return;
@@ -34,7 +37,7 @@ impl Marks {
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,bmi1")]
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
     fn find_avx2(&mut self, bytes: &[u8], from: usize, to: usize, delimiter: u8, quote: Option<u8>) {
         use std::arch::x86_64::{
             __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8,
@@ -80,11 +83,13 @@ impl Marks {
             if carriage && line_break & 1 == 0 {
                 self.odd.push(at as u32 - 1);
             }
-            push_bits(&mut self.ends, delimiter | line_break, at);
-            push_bits(&mut self.breaks, line_break, at);
+            push_bits::<8>(&mut self.ends, delimiter | line_break, at);
+            push_bits::<2>(&mut self.breaks, line_break, at);
             // The last byte's follower is in the next block.
             let lone = carriages & !(line_break >> 1) & !(1 << 63);
-            push_bits(&mut self.odd, (quote | lone) & valid, at);
+            if (quote | lone) & valid != 0 {
+                push_bits::<8>(&mut self.odd, (quote | lone) & valid, at);
+            }
             carriage = carriages >> 63 == 1;
             at += 64;
         }
@@ -94,23 +99,30 @@ impl Marks {
     }
 }
 
+/// Appends the positions of the bits that are set. `STEP` is about as many as there mostly are.
 #[inline(always)]
-fn push_bits(positions: &mut Vec<u32>, mut bits: u64, base: usize) {
-    positions.reserve(64);
+fn push_bits<const STEP: usize>(positions: &mut Vec<u32>, mut bits: u64, base: usize) {
     let count = bits.count_ones() as usize;
     let length = positions.len();
-    // Eight at a time, needed or not: how many there are varies from block to block, and a loop over them would be
-    // predicted wrongly each time.
-    // SAFETY: 64 places are reserved, no more than that are written, and the first `count` before the length says so.
+    if positions.capacity() - length < 64 {
+        positions.reserve(64.max(length));
+    }
+    // Some at a time, needed or not: how many there are varies from block to block, and a loop over each would be
+    // predicted wrongly each time. Volatile writes keep the compiler from gathering them in a vector first, which is slower.
+    // SAFETY: there is room for 64 more, and `STEP` divides that, so that no write is beyond it; the first `count` are
+    // written before the length says so.
     unsafe {
         let out = positions.as_mut_ptr().add(length);
         let mut done = 0;
-        while done < count {
-            for i in done..done + 8 {
-                out.add(i).write((base as u32).wrapping_add(bits.trailing_zeros()));
+        loop {
+            for i in done..done + STEP {
+                out.add(i).write_volatile((base as u32).wrapping_add(bits.trailing_zeros()));
                 bits &= bits.wrapping_sub(1);
             }
-            done += 8;
+            done += STEP;
+            if done >= count {
+                break;
+            }
         }
         positions.set_len(length + count);
     }

@@ -14,7 +14,7 @@ use crate::compress::Stream;
 use crate::{IoError, ValueErrorKind};
 
 /// Bytes in one read: enough for a store far away, little enough to be in cache when it is parsed.
-const READ: usize = 1 << 20;
+const READ: usize = 1 << 18;
 /// Bytes to split into rows at a time; their positions and values stay in the nearer cache.
 const WINDOW: usize = 1 << 17;
 /// Rows in a batch, at least, unless the partition ends.
