@@ -45,6 +45,8 @@ class _Recorder(Callback):
     """What the profilers share: the span of time, `clear`, and the page."""
 
     results: list[Any]
+    start_time: float | None
+    end_time: float | None
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,8 +64,8 @@ class _Recorder(Callback):
     def clear(self) -> None:
         """Forget the results."""
         self.results = []
-        self.start_time: float | None = None
-        self.end_time: float | None = None
+        self.start_time = None
+        self.end_time = None
 
     def visualize(self, **kwargs: Any):
         """Show the results on a page of their own.
@@ -264,7 +266,7 @@ class CacheProfiler(_Recorder):
 
     def __init__(self, metric: Callable[[Any], Any] | None = None, metric_name: str | None = None) -> None:
         self._metric = metric or (lambda value: 1)
-        self._metric_name = metric_name or (getattr(metric, "__name__", "metric") if metric else "count")
+        self._metric_name: str = metric_name or (str(getattr(metric, "__name__", "metric")) if metric else "count")
         super().__init__()
 
     def clear(self) -> None:

@@ -435,7 +435,7 @@ def unquote(expr: Any) -> Any:
         if make in (tuple, list, set):
             return make(unquote(item) for item in items)
         if make is dict and all(isinstance(item, list) for item in items):
-            return dict(map(unquote, item) for item in items)
+            return {unquote(key): unquote(value) for key, value in items}
     return expr
 
 

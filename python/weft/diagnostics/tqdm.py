@@ -51,13 +51,7 @@ class TqdmCallback(Watch):
         **kwargs: Any,
     ) -> None:
         super().__init__(dt=dt)
-        if tqdm_class is None:
-            try:
-                from tqdm.auto import tqdm as tqdm_class
-            except ImportError as error:
-                raise ImportError("TqdmCallback needs tqdm: python -m pip install tqdm") from error
-        assert tqdm_class is not None
-        self._make = tqdm_class
+        self._make = _default_class() if tqdm_class is None else tqdm_class
         self._options = {"desc": desc, "unit": "task", **kwargs}
         self._bar: Any = None
 
@@ -72,3 +66,11 @@ class TqdmCallback(Watch):
         self._show(progress)
         self._bar.close()
         self._bar = None
+
+
+def _default_class() -> Callable[..., Any]:
+    try:
+        from tqdm.auto import tqdm
+    except ImportError as error:
+        raise ImportError("TqdmCallback needs tqdm: python -m pip install tqdm") from error
+    return tqdm
