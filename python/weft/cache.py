@@ -97,7 +97,9 @@ class Cache(Callback):
             return
         duration = default_timer() - start
         # To have this result again one needs its inputs again, and they are computed side by side.
-        duration += max((self.durations.get((run, k), 0.0) for k in state["dependencies"].get(key, ())), default=0.0)
+        duration += max(
+            (self.durations.get((run, k), 0.0) for k in state["dependencies"].get(key, ())), default=0.0
+        )
         self.durations[run, key] = duration
         nbytes = _nbytes(value) + OVERHEAD + 4 * sys.getsizeof(key)
         with self._lock:

@@ -266,7 +266,9 @@ class CacheProfiler(_Recorder):
 
     def __init__(self, metric: Callable[[Any], Any] | None = None, metric_name: str | None = None) -> None:
         self._metric = metric or (lambda value: 1)
-        self._metric_name: str = metric_name or (str(getattr(metric, "__name__", "metric")) if metric else "count")
+        self._metric_name: str = metric_name or (
+            str(getattr(metric, "__name__", "metric")) if metric else "count"
+        )
         super().__init__()
 
     def clear(self) -> None:
