@@ -169,6 +169,11 @@ impl Run {
     }
 
     /// The same as a number that goes on counting while the run itself is let go.
+    /// Number of tasks that have not ended.
+    pub fn left(&self) -> usize {
+        self.0.state.lock().left
+    }
+
     pub(crate) fn running_counter(&self) -> Arc<AtomicUsize> {
         self.0.state.lock().running.clone()
     }

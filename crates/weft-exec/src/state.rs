@@ -73,7 +73,7 @@ pub(crate) struct State {
     freeing: usize,
     /// Ready tasks were passed over because memory is tight; until some task ends.
     withheld: bool,
-    left: usize,
+    pub(crate) left: usize,
     pub(crate) stop: Option<Stop>,
     pub(crate) over: bool,
     pub(crate) events: Vec<Event>,

@@ -317,6 +317,11 @@ impl Execution {
         self.run.len()
     }
 
+    /// Tasks that have ended, and tasks under way: for progress bars.
+    fn counts(&self, py: Python<'_>) -> (usize, usize) {
+        py.detach(|| (self.run.len() - self.run.left(), self.run.running()))
+    }
+
     /// The values of the keys asked for. Raises what a task has raised.
     fn results<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let outputs = py.detach(|| self.run.outputs());
