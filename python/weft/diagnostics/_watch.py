@@ -111,6 +111,9 @@ class Watch(Callback):
         if run is not None:
             run.state = state
 
+    # The engine then runs at full speed, and `state` only says how many tasks are where.
+    _start_state.counts_only = True  # type: ignore[attr-defined]
+
     def _finish(self, dsk: Any, state: Mapping[str, Any], errored: bool) -> None:
         with self._lock:
             run = self._find(state)

@@ -449,10 +449,10 @@ def task_name(key: Hashable, task: Any) -> str:
     text = str(key[0]) if isinstance(key, tuple) and key else str(key)
     # Tokens are hexadecimal; what stands before them is the name: "read-csv-0123abcd…" is "read-csv".
     words = text.split("-")
+    if len(words) > 5 and [len(w) for w in words[-5:]] == [8, 4, 4, 4, 12] and all(map(_is_hex, words[-5:])):
+        words = words[:-5]  # a UUID
     while len(words) > 1 and (_is_token(words[-1]) or words[-1].isdigit()):
         words.pop()
-    if len(words) >= 5 and all(_is_hex(w) for w in words[-5:]):  # a UUID
-        words = words[:-5] or words
     return "-".join(words)
 
 

@@ -78,7 +78,7 @@ class DatetimeIndexSpec:
 
     dtype: str | type = "datetime64[ns]"
     start: str | None = None
-    """First time."""
+    """First time; by default the beginning of 2000."""
     freq: str = "1h"
     """Time between rows."""
     partition_freq: str | None = None
@@ -184,9 +184,10 @@ def with_spec(spec: DatasetSpec, seed: int | None = None) -> Any:
     ]
     index = spec.index_spec
     divisions: list[Any]
+    end: Any
     step: Any
     if isinstance(index, DatetimeIndexSpec):
-        start, step = pd.Timestamp(index.start), index.freq
+        start, step = pd.Timestamp(index.start or "2000-01-01"), index.freq
         end = start + spec.nrecords * pd.Timedelta(step)
         divisions = list(pd.date_range(start=start, end=end, freq=index.partition_freq or step))
         dtype: Any = index.dtype if "datetime" in str(index.dtype) else "datetime64[ns]"
@@ -356,7 +357,7 @@ def _texts(
     else:
         words = pa.array([str(c) for c in choices or NAMES], pa.large_string())
         texts = words.take(pa.array(rng.integers(0, len(words), rows)))
-    return pd.StringDtype("pyarrow").__from_arrow__(texts)
+    return pd.StringDtype("pyarrow").__from_arrow__(texts)  # type: ignore[attr-defined]
 
 
 def _categories(
