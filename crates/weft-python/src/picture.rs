@@ -10,7 +10,7 @@ use weft_data::WorkRef;
 use weft_graph::picture::{
     Attributes, ColorMap, Direction, Format, Measure, Options, Picture, Role, TaskView, picture_of,
 };
-use weft_graph::{Cycle, Dag, DagBuilder, Expanded, Key, Pressure, TaskId, order};
+use weft_graph::{Cycle, Dag, DagBuilder, Expanded, Key, Pressure, TaskId, order, share_equal_keys};
 
 use crate::graph::{Graph, all_layers, graph_from_py, python_node};
 use crate::key::{key_from_py, key_to_py};
@@ -34,7 +34,7 @@ fn expand(graph: &Graph, keys: Option<Vec<Key>>) -> PyResult<Expanded<WorkRef>> 
     for layer in all_layers(graph.layers()).into_iter().rev() {
         outputs.extend((0..layer.len() as u32).map(|task| (layer.clone(), task)));
     }
-    Ok(weft_graph::expand(&outputs))
+    Ok(share_equal_keys(weft_graph::expand(&outputs)))
 }
 
 fn cycle_error(cycle: &Cycle, name: impl Fn(TaskId) -> String) -> PyErr {
