@@ -14,6 +14,7 @@ from typing import Any
 from weft import config, local, threaded
 from weft._weft import DelayedCore, Graph, annotating, delayed_graph
 from weft.core import flatten as flatten
+from weft.dot import visualize_dsk as visualize_dsk
 from weft.tokenize import TokenizationError, normalize_token, tokenize
 
 __all__ = [
@@ -397,8 +398,14 @@ def visualize(*args, filename="mydask", traverse=True, optimize_graph=False, max
     """
     from weft import dot
 
-    graphs = [a for a in args if isinstance(a, Mapping) and not is_dask_collection(a)]
+    def is_graph(a):
+        # A mapping that holds collections is a container of them.
+        return isinstance(a, Mapping) and not is_dask_collection(a) and not unpack_collections(a, traverse=traverse)[0]
+
+    graphs = [a for a in args if is_graph(a)]
     collections, _ = unpack_collections(*[a for a in args if not any(a is g for g in graphs)], traverse=traverse)
+    # Graphs are drawn whole; of collections, what they need.
+    keys = None if graphs else list(flatten(c.__dask_keys__() for c in collections))
     if collections:
         graphs.append(collections_to_dsk(collections, optimize_graph))
     graph = _merged(graphs) if graphs else Graph({})
@@ -406,8 +413,7 @@ def visualize(*args, filename="mydask", traverse=True, optimize_graph=False, max
         kwargs["maxval"] = maxval
     if engine is not None:
         kwargs["engine"] = engine
-    keys = [c.__dask_keys__() for c in collections]
-    return dot.visualize(graph, keys=list(flatten(keys)), filename=filename, **kwargs)
+    return dot.visualize(graph, keys=keys, filename=filename, **kwargs)
 
 
 def persist(*args, traverse=True, optimize_graph=True, scheduler=None, **kwargs):
