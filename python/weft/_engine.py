@@ -475,11 +475,13 @@ class _Observed:
         for function in start_state:
             function(dsk, state)
         wanted = set(self.keys)
+        # A function whose attribute ``ignores_values`` is set spares us making Python objects of native results.
+        values = not all(getattr(function, "ignores_values", False) for function in (*pretask, *posttask))
         running = 0
 
         def catch_up() -> None:
             nonlocal running
-            for number, value, thread in execution.events():
+            for number, value, thread in execution.events(values):
                 if number in literals:
                     continue
                 running -= 1

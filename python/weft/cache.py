@@ -17,6 +17,7 @@ from numbers import Number
 from timeit import default_timer
 from typing import Any
 
+from weft._weft import NativeValue
 from weft.callbacks import Callback
 
 __all__ = ["Cache", "ScoredCache"]
@@ -93,7 +94,7 @@ class Cache(Callback):
     def _posttask(self, key: Hashable, value: Any, dsk: Any, state: Mapping[str, Any], worker: Any) -> None:
         run = id(state)
         start = self.starttimes.pop((run, key), None)
-        if start is None:
+        if start is None or isinstance(value, NativeValue):  # the latter is only a description
             return
         duration = default_timer() - start
         # To have this result again one needs its inputs again, and they are computed side by side.

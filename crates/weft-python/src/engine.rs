@@ -20,7 +20,7 @@ use weft_graph::TaskId;
 use crate::graph::Graph;
 use crate::key::{key_from_py, key_to_py};
 use crate::spec::Node;
-use crate::task::{PyTask, PyTasks, error_to_py, value_to_py};
+use crate::task::{PyTask, PyTasks, PyValue, error_to_py, value_to_py};
 
 /// How often a waiting thread looks for signals: Ctrl-C is noticed after at most this.
 const SIGNALS_EVERY: Duration = Duration::from_millis(40);
@@ -379,8 +379,15 @@ impl Execution {
     }
 
     /// Tasks that have ended since the last call: (number, value, thread).
-    fn events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Ended<'py>>> {
-        let value = |value: &Option<Value>| value.as_ref().map(|v| value_to_py(py, v)).transpose();
+    ///
+    /// Without `values`, None stands for all of them: making Python objects of frames costs more
+    /// than most tasks do.
+    #[pyo3(signature = (values=true))]
+    fn events<'py>(&self, py: Python<'py>, values: bool) -> PyResult<Vec<Ended<'py>>> {
+        let value = |value: &Option<Value>| match value {
+            Some(value) if values => seen_from_py(py, value).map(Some),
+            _ => Ok(None),
+        };
         self.run
             .events()
             .iter()
@@ -392,6 +399,34 @@ impl Execution {
             })
             .collect()
     }
+}
+
+/// A result that only native tasks read, such as a table of partial sums, as callbacks see it.
+#[pyclass(frozen, module = "weft._weft")]
+struct NativeValue {
+    /// Its size in bytes.
+    #[pyo3(get)]
+    nbytes: usize,
+}
+
+#[pymethods]
+impl NativeValue {
+    fn __repr__(&self) -> String {
+        format!("<native value of {} bytes>", self.nbytes)
+    }
+
+    fn __sizeof__(&self) -> usize {
+        self.nbytes
+    }
+}
+
+fn seen_from_py<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    if let Value::Object(object) = value
+        && !object.as_any().is::<PyValue>()
+    {
+        return Ok(Bound::new(py, NativeValue { nbytes: object.nbytes() })?.into_any());
+    }
+    value_to_py(py, value)
 }
 
 type Ended<'py> = (u32, Option<Bound<'py, PyAny>>, u64);
@@ -460,6 +495,7 @@ fn pool_threads() -> (usize, usize) {
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Execution>()?;
+    module.add_class::<NativeValue>()?;
     module.add_function(wrap_pyfunction!(in_task, module)?)?;
     module.add_function(wrap_pyfunction!(serve_pool, module)?)?;
     module.add_function(wrap_pyfunction!(close_pool, module)?)?;

@@ -136,6 +136,10 @@ class Profiler(_Recorder):
         if start is not None:
             self._ended[run].append((key, start, end, worker))
 
+    # Native results then need not be turned into Python objects.
+    _pretask.ignores_values = True  # type: ignore[attr-defined]
+    _posttask.ignores_values = True  # type: ignore[attr-defined]
+
     def _finish(self, dsk: Mapping[Any, Any], state: Mapping[str, Any], failed: bool) -> None:
         self._started.pop(id(state), None)
         ended = self._ended.pop(id(state), [])
