@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,8 @@ class Dispatch:
         self._lookup: dict[type, Callable] = {}
         self._lazy: dict[str, Callable] = {}
         self._inherited: dict[type, Callable] = {}  # what was found in an MRO; emptied by each registration
+        self._lock = threading.RLock()  # held while a library registers
+        self._loading: set[str] = set()
         if name:
             self.__name__ = name
 
@@ -41,6 +44,7 @@ class Dispatch:
         def wrapper(func: Callable) -> Callable:
             types = type if isinstance(type, (tuple, list)) else (type,)
             for cls in types:
+                self._load(cls)  # first the library's own, so that this one replaces it
                 self._set(cls, func)
             self._inherited = {}
             return func
@@ -62,6 +66,23 @@ class Dispatch:
 
         return wrapper(func) if func is not None else wrapper
 
+    def _load(self, cls: type) -> bool:
+        """Let the library that a class comes from register; whether it did."""
+        toplevel = str(getattr(cls, "__module__", "")).partition(".")[0]
+        if toplevel not in self._lazy:
+            return False
+        with self._lock:
+            if toplevel not in self._lazy or toplevel in self._loading:
+                return False
+            self._loading.add(toplevel)
+            try:
+                self._lazy[toplevel]()
+                # Only now: other threads wait for the lock, where they would go on without the registrations.
+                del self._lazy[toplevel]
+            finally:
+                self._loading.discard(toplevel)
+            return True
+
     def dispatch(self, cls: type) -> Callable:
         """The implementation for a class.
 
@@ -75,13 +96,7 @@ class Dispatch:
             return found
         inherited = self._inherited
         for base in cls.__mro__:
-            toplevel = str(getattr(base, "__module__", "")).partition(".")[0]
-            register = self._lazy.get(toplevel)
-            if register is not None:
-                register()
-                # Removed after it ran: a second thread that comes here meanwhile registers the same once more,
-                # where it would otherwise go on without.
-                self._lazy.pop(toplevel, None)
+            if self._load(base):
                 return self.dispatch(cls)
             found = self._lookup.get(base)
             if found is not None:
@@ -91,6 +106,12 @@ class Dispatch:
 
     def __call__(self, arg: Any, *args: Any, **kwargs: Any) -> Any:
         return self.dispatch(type(arg))(arg, *args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.RLock())
 
     def __repr__(self) -> str:
         return f"<dispatch {getattr(self, '__name__', '')}>"

@@ -11,16 +11,13 @@ A later source wins over an earlier one:
 ``-`` and ``_`` in a name mean the same. Nothing is read until a setting is first asked for: PyYAML is slow to
 import, and most short programs ask late. Readers take no lock: a writer builds the nested dictionary it changes
 anew and puts it in place by one assignment, so that a reader in another thread sees all of a change or nothing.
+What only some calls need is imported by them: this module is imported by every program that imports weft.
 """
 
 from __future__ import annotations
 
-import ast
-import base64
 import builtins  # the function `set` below hides the type
-import json
 import os
-import pathlib
 import site
 import sys
 import threading
@@ -31,6 +28,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from weft.typing import no_default
 
 if TYPE_CHECKING:
+    import pathlib
+
     config: dict[str, Any]
     global_config: dict[str, Any]
 
@@ -239,6 +238,8 @@ def collect_yaml(paths: Sequence[str | os.PathLike], *, return_paths: bool = Fal
     ValueError
         A file is not YAML, or holds no mapping.
     """
+    import pathlib
+
     files: list[Any] = []
     for path in paths:
         if os.path.isdir(path):
@@ -305,6 +306,8 @@ def interpret_value(value: str) -> Any:
     >>> interpret_value("[1, 2]"), interpret_value("null"), interpret_value("/tmp")
     ([1, 2], None, '/tmp')
     """
+    import ast
+
     try:
         return ast.literal_eval(value)
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
@@ -732,9 +735,15 @@ def serialize(data: Any) -> str:
     >>> deserialize(serialize({"array": {"svg": {"size": 80}}}))
     {'array': {'svg': {'size': 80}}}
     """
+    import base64
+    import json
+
     return base64.urlsafe_b64encode(json.dumps(data).encode()).decode()
 
 
 def deserialize(data: str) -> Any:
     """The inverse of :func:`serialize`."""
+    import base64
+    import json
+
     return json.loads(base64.urlsafe_b64decode(data.encode()).decode())

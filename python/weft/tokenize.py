@@ -18,15 +18,10 @@ from __future__ import annotations
 
 import contextvars
 import copyreg
-import datetime
-import decimal
 import enum
-import pathlib
-import pickle
 import sys
 import threading
 import types
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -101,6 +96,8 @@ def _nondeterministic(message: str) -> str:
             f"{message} Give its class a __dask_tokenize__ method, or register a function for it with "
             "weft.base.normalize_token.register."
         )
+    import uuid
+
     return uuid.uuid4().hex
 
 
@@ -135,33 +132,47 @@ class TokenDispatch(Dispatch):
     def __dask_tokenize__(self) -> str:
         return "weft.tokenize.normalize_token"
 
+    def __reduce__(self) -> str:  # type: ignore[override]
+        return "normalize_token"
+
 
 #: Describes an object by simpler ones. ``normalize_token.register(type, function)`` adds a type or a list of them,
 #: ``normalize_token.register_lazy("module", function)`` a function that registers once the module is in use.
 normalize_token = TokenDispatch()
 
-_PLAIN = (
-    type(None),
-    bool,
-    int,
-    float,
-    complex,
-    str,
-    bytes,
-    slice,
-    type(Ellipsis),
-    decimal.Decimal,
-    datetime.date,
-    datetime.time,
-    datetime.datetime,
-    datetime.timedelta,
-    pathlib.PurePath,
-)
 
-
-@normalize_token._default(_PLAIN)
+@normalize_token._default((type(None), bool, int, float, complex, str, bytes, slice, type(Ellipsis)))
 def _identity(value: object) -> object:
     return value
+
+
+@normalize_token.register_lazy("datetime")
+def _register_datetime() -> None:
+    import datetime
+
+    types = (datetime.date, datetime.time, datetime.datetime, datetime.timedelta)
+    normalize_token._default(types)(_identity)
+
+
+@normalize_token.register_lazy("decimal")
+def _register_decimal() -> None:
+    import decimal
+
+    normalize_token._default(decimal.Decimal)(_identity)
+
+
+@normalize_token.register_lazy("pathlib")
+def _register_pathlib() -> None:
+    import pathlib
+
+    normalize_token._default(pathlib.PurePath)(_identity)
+
+
+@normalize_token.register_lazy("pickle")
+def _register_pickle() -> None:
+    import pickle
+
+    normalize_token.register(pickle.PickleBuffer, lambda buffer: ("buffer", _hash_buffer(buffer.raw())))
 
 
 class _Seen(threading.local):
@@ -266,6 +277,8 @@ def _describe_reduced(o: object) -> object:
     try:
         parts = reducer(o) if reducer is not None else o.__reduce_ex__(5)
         if isinstance(parts, str):
+            import pickle
+
             return "global", pickle.whichmodule(o, parts), parts  # type: ignore[attr-defined]
         func, args, state, items, pairs, setter = (*parts, None, None, None, None)[:6]
         # Items of a dict come in the order of insertion; only an OrderedDict, which has its own normalizer, cares.
@@ -400,7 +413,6 @@ _BY_TYPE: dict[type, Callable[[Any], object]] = {
     property: lambda p: ("property", p.fget, p.fset, p.fdel, p.__doc__),
     classmethod: lambda c: ("classmethod", c.__func__),
     staticmethod: lambda c: ("staticmethod", c.__func__),
-    pickle.PickleBuffer: lambda b: ("buffer", _hash_buffer(b.raw())),
 }
 
 

@@ -6,6 +6,7 @@ import enum
 import functools
 import operator
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -20,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import weft
+import weft.utils
 from weft.tokenize import TokenizationError, normalize_token, tokenize
 
 
@@ -241,8 +243,19 @@ def test_register_for_a_builtin():
         normalize_token.register(int, lambda n: ("odd" if n % 2 else "even"))
         assert tokenize([1]) == tokenize([3]) != tokenize([2])
         assert tokenize(True) != tokenize(1)
+        import datetime, numpy
+        normalize_token.register([datetime.date, numpy.ndarray], lambda x: "mine")
+        assert tokenize(datetime.date(1, 1, 1)) == tokenize(datetime.date(2, 2, 2)) == tokenize(numpy.ones(3))
+        assert tokenize(numpy.float64(1)) != tokenize(numpy.float64(2))
     """)
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_dispatch_is_pickled_by_name():
+    assert pickle.loads(pickle.dumps(normalize_token)) is normalize_token
+    own = weft.utils.Dispatch("own")
+    own.register(object, len)
+    assert pickle.loads(pickle.dumps(own))("abc") == 3
 
 
 def test_register_lazily(tmp_path):
