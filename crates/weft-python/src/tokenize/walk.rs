@@ -29,8 +29,8 @@ use super::buffer;
 
 /// Content up to this long is written in place.
 const INLINE_BYTES: usize = 64;
-/// How deep values may nest; as deep as Python code that recursed over them could go.
-const MAX_DEPTH: usize = 1000;
+/// How deep values may nest: deeper than Python code could recurse over them, and within half a megabyte of stack.
+const MAX_DEPTH: usize = 500;
 
 /// Set once a user registers a normalizer for a type that is written here.
 pub(super) static OVERRIDDEN: AtomicBool = AtomicBool::new(false);
@@ -337,6 +337,7 @@ impl<'py> Walker<'py> {
         self.out.extend_from_slice(&value.to_bits().to_le_bytes());
     }
 
+    #[inline(never)]
     fn int(&mut self, value: &Bound<'py, PyInt>) -> PyResult<()> {
         let mut overflow = 0;
         // SAFETY: `value` is an int, and `overflow` is where the call may say that it does not fit.
@@ -352,6 +353,7 @@ impl<'py> Walker<'py> {
         Ok(())
     }
 
+    #[inline(never)]
     fn str(&mut self, text: &Bound<'py, PyString>) -> PyResult<()> {
         if let Ok(utf8) = text.to_str() {
             self.tag(Tag::Str);
@@ -364,12 +366,14 @@ impl<'py> Walker<'py> {
         Ok(())
     }
 
+    #[inline(never)]
     fn buffer(&mut self, tag: Tag, object: &Bound<'py, PyAny>) -> PyResult<()> {
         self.tag(tag);
         self.digest(buffer::digest(object)?);
         Ok(())
     }
 
+    #[inline(never)]
     fn memory_view(&mut self, view: &Bound<'py, PyMemoryView>) -> PyResult<()> {
         self.tag(Tag::MemoryView);
         self.walk(&view.getattr(intern!(self.py, "format"))?)?;
@@ -383,7 +387,16 @@ impl<'py> Walker<'py> {
         Ok(())
     }
 
+    #[inline(never)]
+    fn bounds(&mut self, object: &Bound<'py, PyAny>) -> PyResult<()> {
+        for part in [intern!(self.py, "start"), intern!(self.py, "stop"), intern!(self.py, "step")] {
+            self.walk(&object.getattr(part)?)?;
+        }
+        Ok(())
+    }
+
     /// A class by its name where that is enough to find it, else by what it is made of.
+    #[inline(never)]
     fn class(&mut self, class: &Bound<'py, PyAny>, known: &Known) -> PyResult<()> {
         let ty = class.cast::<PyType>()?;
         // SAFETY: `ty` is a type object, and we are attached.
@@ -422,6 +435,8 @@ impl<'py> Walker<'py> {
     }
 
     /// Writes a value that holds others, once (see the head of this file).
+    // Not inlined, as what it calls: one level of nesting may take little of a thread's stack.
+    #[inline(never)]
     fn node(
         &mut self,
         object: &Bound<'py, PyAny>,
@@ -499,6 +514,7 @@ impl<'py> Walker<'py> {
     }
 
     /// The items of a mapping, in the order of their keys' digests.
+    #[inline(never)]
     fn items(&mut self, mapping: &Bound<'py, PyAny>) -> PyResult<()> {
         // A list of its own: a normalizer may run code that changes the mapping.
         let items = match mapping.cast::<PyDict>() {
@@ -508,7 +524,7 @@ impl<'py> Walker<'py> {
                 PyList::new(self.py, items.try_iter()?.collect::<PyResult<Vec<_>>>()?)?
             }
         };
-        let mut sorted = SmallVec::<[(u128, Bound<'py, PyAny>); 8]>::new();
+        let mut sorted = Vec::with_capacity(items.len());
         for item in items.iter() {
             let item = item.cast_into::<PyTuple>()?;
             let digest = self.digest_of(&item.get_item(0)?)?;
@@ -524,6 +540,7 @@ impl<'py> Walker<'py> {
     }
 
     /// The members of a set, in the order of their digests.
+    #[inline(never)]
     fn members(&mut self, set: &Bound<'py, PyAny>) -> PyResult<()> {
         // A tuple of its own, for the same reason.
         let members: Vec<Bound<'py, PyAny>> = if let Ok(set) = set.cast::<PyFrozenSet>() {
