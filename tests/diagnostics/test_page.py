@@ -172,6 +172,7 @@ def test_server_without_a_screen_opens_no_browser(monkeypatch):
         ("x", (add, 1, 2), "add"),
         (("read-csv-0123456789abcdef", 3), None, "read-csv"),
         ("inc-6a3c2d7e-1f0b-4c5d-8e9f-a0b1c2d3e4f5", None, "inc"),
+        ("count-e97fccd86c5a5045ac292549001f76b0-combine", None, "count-combine"),
         ("total", None, "total"),
         ("sum-12", None, "sum"),
         ("deadbeef", None, "deadbeef"),

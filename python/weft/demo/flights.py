@@ -9,6 +9,8 @@ import io
 import json
 import os
 import pathlib
+import textwrap
+import warnings
 import zipfile
 from time import perf_counter
 from typing import Any
@@ -62,8 +64,10 @@ df.groupby("origin").dep_delay.mean(), df.origin.value_counts(), flown.groupby("
     with report.step("3  Compute all answers in one pass", "the dataframe job"):
         print()
         tasks, resources = Profiler(), ResourceProfiler(dt=0.02)
-        with ProgressBar(), tasks, resources:
+        with warnings.catch_warnings(record=True) as said, ProgressBar(), tasks, resources:
+            warnings.simplefilter("always")
             (found,) = weft.compute(wanted)
+        _repeat(report, [str(warning.message) for warning in said])
     _answers(report, found)
     visualize(
         [tasks, resources],
@@ -73,6 +77,16 @@ df.groupby("origin").dep_delay.mean(), df.origin.value_counts(), flown.groupby("
         title="The flights job",
     )
     report.wrote(report.out / "profile.html", "what each thread did, and the memory: open it in a browser")
+
+
+def _repeat(report: Report, messages: list[str]) -> None:
+    """Says what the reader had to say: on this data, that columns are not what their heads look like."""
+    if messages:
+        report.say()
+        for line in textwrap.wrap(f"weft says: {messages[0]}", 84):
+            report.say(line)
+        if len(messages) > 1:
+            report.say(f"(The same for {len(messages) - 1} more columns.)")
 
 
 def _answers(report: Report, found: dict[str, Any]) -> None:

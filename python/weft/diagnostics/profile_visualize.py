@@ -451,7 +451,8 @@ def task_name(key: Hashable, task: Any) -> str:
     words = text.split("-")
     if len(words) > 5 and [len(w) for w in words[-5:]] == [8, 4, 4, 4, 12] and all(map(_is_hex, words[-5:])):
         words = words[:-5]  # a UUID
-    while len(words) > 1 and (_is_token(words[-1]) or words[-1].isdigit()):
+    words = [words[0], *(w for w in words[1:] if not _is_token(w))]
+    if len(words) > 1 and words[-1].isdigit():
         words.pop()
     return "-".join(words)
 

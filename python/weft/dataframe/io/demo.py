@@ -277,7 +277,8 @@ class MakePartition:
         number, low, high = part
         if "datetime" in str(self.index_dtype):
             times = pd.date_range(low, high, freq=self.freq, inclusive="left", name="timestamp")
-            index: pd.Index = times.astype(self.index_dtype)
+            # Without its frequency: native kernels then take the partition as it is.
+            index: pd.Index = pd.DatetimeIndex(times.astype(self.index_dtype), freq=None)  # type: ignore[arg-type]
         else:
             index = pd.RangeIndex(low, high, self.freq)
             if np.dtype(self.index_dtype) != index.dtype:
