@@ -166,6 +166,32 @@ def test_dates_are_those_of_pandas(tmp_path, times, layout, gap):
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        ["2018-01-01", "2018-2-3"],
+        ["01/02/2018", "1/3/2018"],
+        ["2018-01-01 10:00:00", "2018-1-1 1:2:3"],
+        ["2018-01-01 10:00:00.5", "2018-01-01 10:00:00.123456"],
+        ["2018-01-01 10:00:00.5", "2018-01-01 10:00:00.123456789"],
+        ["2018-01-01", "NaT"],
+        ["0001-01-01", "9999-12-31"],
+    ],
+)
+def test_dates_written_unevenly(tmp_path, lines):
+    path = write(tmp_path, "t\n" + "\n".join(lines) + "\n")
+    _, found = native(path, parse_dates=["t"])
+    pd.testing.assert_frame_equal(found, reference(path, parse_dates=["t"]))
+
+
+def test_a_bad_date_late_in_the_file(tmp_path):
+    path = write(tmp_path, "t,n\n" + "2018-01-01,1\n" * 1000 + "soon,2\n")
+    source = CsvSource([path], {"parse_dates": ["t"], "sample": 100})
+    with pytest.raises(ValueError, match="failed to properly parse as dates:\n\n- t\n") as caught:
+        source.read(0)
+    assert path in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("text", "dtype"),
     [
         ("a,b\n1,x\n", {"b": "int64"}),

@@ -31,7 +31,7 @@ pub trait ByteSource: Send + Sync + fmt::Debug {
         false
     }
 
-    /// Whether looking at the head of every file is cheap enough to do it while planning.
+    /// Whether a read costs little more than a copy: then the head of every file is looked at while planning.
     fn is_near(&self) -> bool {
         false
     }

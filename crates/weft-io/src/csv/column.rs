@@ -415,7 +415,8 @@ fn integer_range(dtype: &DType) -> (i64, i64) {
     }
 }
 
-fn is_nat(text: &[u8]) -> bool {
+/// The words for a missing time that `to_datetime` knows beside those of `read_csv`.
+pub(crate) fn is_nat(text: &[u8]) -> bool {
     matches!(text, b"NaT" | b"nat" | b"NAT" | b"NaN" | b"nan" | b"NAN" | b"")
 }
 

@@ -51,18 +51,27 @@ fn date(year: i64, month: i64, day: i64) -> Option<i64> {
     valid.then(|| days(year, month, day))
 }
 
-/// `count` digits at `at`.
+/// Takes `least` to `most` digits off the head of `text`.
 #[inline(always)]
-fn number(text: &[u8], at: usize, count: usize) -> Option<i64> {
+fn number(text: &mut &[u8], least: usize, most: usize) -> Option<i64> {
     let mut value = 0;
-    for &byte in text.get(at..at + count)? {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
+    let mut count = 0;
+    while let Some(digit) = text.get(count).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit <= 9)
+        && count < most
+    {
         value = value * 10 + i64::from(digit);
+        count += 1;
     }
-    Some(value)
+    *text = &text[count..];
+    (count >= least).then_some(value)
+}
+
+/// Takes one byte off the head of `text`, if it is `byte`.
+#[inline(always)]
+fn literal(text: &mut &[u8], byte: u8) -> Option<()> {
+    let (first, rest) = text.split_first()?;
+    *text = rest;
+    (*first == byte).then_some(())
 }
 
 impl Layout {
@@ -92,69 +101,67 @@ impl Layout {
             }
             let time = Time { separator: rest[0], seconds: rest.len() > 6, fraction: rest.len() > 9 };
             let layout = Layout { time: Some(time), ..plain };
-            let known = matches!(rest[0], b' ' | b'T') && separator != 0;
+            // The first value is to have its leading zeros, or pandas guesses nothing.
+            let known =
+                matches!(rest[0], b' ' | b'T') && separator != 0 && matches!(rest.len(), 6 | 9 | 11..);
             return (known && layout.parse(text, 1).is_some()).then_some(layout);
         }
         None
     }
 
-    /// `text` as a count of `per_second` since 1970. Digits finer than that are not taken.
-    pub(crate) fn parse(&self, text: &[u8], per_second: i64) -> Option<i64> {
-        let s = self.separator;
-        let gap = usize::from(s != 0);
-        let separated = |i: usize, j: usize| gap == 0 || (text.get(i) == Some(&s) && text.get(j) == Some(&s));
-        let (day, at) = match self.date {
+    /// `text` as a count of `per_second` since 1970. Digits finer than that are not taken. As for pandas, whose layouts
+    /// are those of `strptime`, all parts but the year may lack their leading zero where something separates them.
+    pub(crate) fn parse(&self, mut text: &[u8], per_second: i64) -> Option<i64> {
+        let text = &mut text;
+        let least = if self.separator == 0 { 2 } else { 1 };
+        let gap =
+            |text: &mut &[u8]| if self.separator == 0 { Some(()) } else { literal(text, self.separator) };
+        let day = match self.date {
             DateOrder::YearMonthDay => {
-                if !separated(4, 6 + gap) {
-                    return None;
-                }
-                let month = number(text, 4 + gap, 2)?;
-                (date(number(text, 0, 4)?, month, number(text, 6 + 2 * gap, 2)?)?, 8 + 2 * gap)
+                let year = number(text, 4, 4)?;
+                gap(text)?;
+                let month = number(text, least, 2)?;
+                gap(text)?;
+                date(year, month, number(text, least, 2)?)?
             }
             DateOrder::MonthDayYear => {
-                if !separated(2, 5) {
+                let month = number(text, least, 2)?;
+                gap(text)?;
+                let day = number(text, least, 2)?;
+                gap(text)?;
+                date(number(text, 4, 4)?, month, day)?
+            }
+        };
+        let (mut seconds, mut fraction) = (day * 86_400, 0);
+        if let Some(time) = self.time {
+            literal(text, time.separator)?;
+            let hour = number(text, 1, 2)?;
+            literal(text, b':')?;
+            let minute = number(text, 1, 2)?;
+            let mut second = 0;
+            if time.seconds {
+                literal(text, b':')?;
+                second = number(text, 1, 2)?;
+            }
+            if hour > 23 || minute > 59 || second > 59 {
+                return None;
+            }
+            seconds += hour * 3600 + minute * 60 + second;
+            if time.fraction {
+                literal(text, b'.')?;
+                let digits = text.len() as u32;
+                let nanos = number(text, 1, 9)? * 10_i64.pow(9_u32.checked_sub(digits)?);
+                let unit = 1_000_000_000 / per_second;
+                if per_second > 1 && nanos % unit != 0 {
                     return None;
                 }
-                (date(number(text, 6, 4)?, number(text, 0, 2)?, number(text, 3, 2)?)?, 10)
+                fraction = nanos / unit;
             }
-        };
-        let seconds = day * 86_400;
-        let Some(time) = self.time else {
-            return (text.len() == at).then(|| seconds.checked_mul(per_second)).flatten();
-        };
-        if text.get(at) != Some(&time.separator) || text.get(at + 3) != Some(&b':') {
+        }
+        if !text.is_empty() {
             return None;
         }
-        let (hour, minute) = (number(text, at + 1, 2)?, number(text, at + 4, 2)?);
-        let mut end = at + 6;
-        let mut second = 0;
-        if time.seconds {
-            if text.get(end) != Some(&b':') {
-                return None;
-            }
-            second = number(text, end + 1, 2)?;
-            end += 3;
-        }
-        if hour > 23 || minute > 59 || second > 59 {
-            return None;
-        }
-        let mut fraction = 0;
-        if time.fraction {
-            let digits = text.get(end + 1..).filter(|digits| (1..=9).contains(&digits.len()))?;
-            if text[end] != b'.' {
-                return None;
-            }
-            let nanos = number(digits, 0, digits.len())? * 10_i64.pow(9 - digits.len() as u32);
-            fraction = nanos / (1_000_000_000 / per_second);
-            if per_second > 1 && nanos % (1_000_000_000 / per_second) != 0 {
-                return None;
-            }
-            end = text.len();
-        }
-        if end != text.len() {
-            return None;
-        }
-        (seconds + hour * 3600 + minute * 60 + second).checked_mul(per_second)?.checked_add(fraction)
+        seconds.checked_mul(per_second)?.checked_add(fraction)
     }
 
     /// Digits after the second in `text`.
@@ -272,12 +279,21 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn the_short_way_agrees(text in "(2018|0000|1999)-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-6][0-9]:[0-6][0-9]|[-0-9: ]{19}") {
+        fn the_short_way_reads_whole_times(
+            text in "(2018|0000|1999)-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-6][0-9]:[0-6][0-9]",
+        ) {
             let mut day = Day::default();
+            // Twice: the second time knows the day.
             for _ in 0..2 {
                 let expected = Layout::ISO_SECONDS.parse(text.as_bytes(), 1_000_000);
                 proptest::prop_assert_eq!(day.iso_seconds(text.as_bytes()), expected);
             }
+        }
+
+        #[test]
+        fn the_short_way_reads_nothing_else(text in "[-0-9: ]{19}|2018-01-01[ T:][0-9: -]{8}") {
+            let short = Day::default().iso_seconds(text.as_bytes());
+            proptest::prop_assert!(short.is_none() || short == Layout::ISO_SECONDS.parse(text.as_bytes(), 1_000_000));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use weft_data::{DType, TimeUnit};
 
-use super::column::Missing;
+use super::column::{Missing, is_nat};
 use super::datetime::Layout;
 use super::number::{self, Integer, NumberSyntax};
 use super::options::CsvOptions;
@@ -97,7 +97,9 @@ impl Inference {
             self.missing += 1;
             return;
         }
-        self.observe_date(text);
+        if !is_nat(text) {
+            self.observe_date(text);
+        }
         let integer = number::integer(text, numbers);
         if self.signed == Pass::Fits {
             self.signed = match integer {

@@ -90,7 +90,7 @@ fn digits(word: u64, length: usize) -> (bool, u64) {
     let first = 8 * (8 - length);
     let negative = (word >> first) & 0xff == u64::from(b'-');
     // The places below the first byte are free, and so is that of the minus.
-    let free = (1u64 << first) - 1 | if negative { 0xff << first } else { 0 };
+    let free = ((1u64 << first) - 1) | if negative { 0xff << first } else { 0 };
     (negative, word & !free | (ONES * u64::from(b'0')) & free)
 }
 

@@ -13,8 +13,10 @@ use super::rows::{Line, Rows, split_row};
 use crate::compress::Stream;
 use crate::{IoError, ValueErrorKind};
 
-/// Bytes in one read: enough for a store far away, little enough to be in cache when it is parsed.
+/// Bytes in one read of a file at hand: few enough to be in cache still when they are parsed.
 const READ: usize = 1 << 18;
+/// Bytes in one read from far away, where each costs a round trip.
+const FAR_READ: usize = 1 << 22;
 /// Bytes to split into rows at a time; their positions and values stay in the nearer cache.
 const WINDOW: usize = 1 << 17;
 /// Rows in a batch, at least, unless the partition ends.
@@ -298,11 +300,12 @@ pub(crate) fn pieces(
     let mut buffer = vec![b'\n'];
     let mut offset = begin.wrapping_sub(1);
     let mut rows = Rows::default();
-    let mut want = READ;
+    let read = if plan.files[block.file].is_near() { READ } else { FAR_READ };
+    let mut want = read;
     loop {
         // Not much further than the partition goes.
         let ahead = end.saturating_sub(input.position).saturating_add(1 << 14);
-        let count = if want > READ { want } else { want.min(usize::try_from(ahead).unwrap_or(want)) };
+        let count = if want > read { want } else { want.min(usize::try_from(ahead).unwrap_or(want)) };
         let eof = input.fill(path, &mut buffer, count)?;
         let limit = usize::try_from(end.wrapping_sub(offset)).unwrap_or(usize::MAX);
         let limit = if block.end.is_none() { usize::MAX } else { limit };
@@ -333,7 +336,7 @@ pub(crate) fn pieces(
             return Ok(ControlFlow::Continue(()));
         }
         // A row that is longer than the buffer needs a longer one.
-        want = if at == 1 { (2 * READ).max(buffer.len()) } else { READ };
+        want = if at == 1 { (2 * read).max(buffer.len()) } else { read };
         if buffer.len() >= 1 << 30 {
             let what = format!("C error: a row of more than 1 GiB at byte {row}; is a quote left open?");
             return Err(IoError::Tokenize { path: path.clone(), partition, what });
