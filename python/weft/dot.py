@@ -13,7 +13,7 @@ from typing import Any
 
 from weft import _weft, config
 
-__all__ = ["Drawing", "cytoscape_graph", "dot_graph", "to_graphviz", "visualize", "visualize_dsk"]
+__all__ = ["Drawing", "cytoscape_graph", "dot_graph", "to_graphviz", "visualize", "visualize_dsk", "visualize_layers"]
 
 _OWN_FORMATS = ("png", "svg", "pdf", "dot")
 _FORMATS = (*_OWN_FORMATS, "jpeg", "jpg")
@@ -129,6 +129,15 @@ def visualize_dsk(
     return visualize(dsk, filename=filename, maxval=maxval, engine=engine, limit=limit, **kwargs)
 
 
+def visualize_layers(
+    dsk: Mapping, filename: str | os.PathLike | None = "dask-hlg.svg", format: str | None = None, **kwargs: Any
+) -> Any:
+    """Draws one node for all tasks that do the same, whatever their number; see `dot_graph` for the arguments."""
+    if kwargs.get("color") == "layer_type":
+        del kwargs["color"]
+    return dot_graph(dsk, filename=filename, format=format, limit=0, **kwargs)
+
+
 def dot_graph(
     dsk: Mapping, filename: str | os.PathLike | None = "mydask", format: str | None = None, **kwargs: Any
 ) -> Any:
@@ -151,8 +160,8 @@ def dot_graph(
         Where the arrows lead: up, down, right or left.
     color : {None, "order", "age", "freed", "memoryincreases", "memorydecreases", "memorypressure", "cpath"}
         What colours show, by the static order of the graph; with ``"order-"`` in front, labels show the order too.
-    cmap : {"plasma", "viridis", "Reds"}
-        The colours.
+    cmap : str or callable
+        The colours: ``"plasma"``, ``"viridis"``, ``"Reds"``, or a colour map of matplotlib, by itself or by name.
     maxval : float, optional
         The value that gets the last colour, by default the largest.
     collapse_outputs : bool
@@ -229,13 +238,11 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     color = options.pop("color", None)
     if color and color != "order" and color.removeprefix("order-") not in _COLORS:
         raise NotImplementedError(f"Unknown value color={color}; known are order, {', '.join(_COLORS)}")
-    cmap = options.pop("cmap", None) or "plasma"
     keys = options.pop("keys", None)
     request = {
         "rankdir": options.pop("rankdir", None) or "BT",
         "color": color or None,
-        # matplotlib's colour maps have a name too.
-        "cmap": getattr(cmap, "name", cmap),
+        "cmap": _color_map(options.pop("cmap", None)),
         "maxval": options.pop("maxval", None),
         "collapse_outputs": bool(options.pop("collapse_outputs", False)),
         "verbose": bool(options.pop("verbose", False)),
@@ -248,6 +255,30 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
         request[name] = {key: _pairs(attributes) for key, attributes in (options.pop(name, None) or {}).items()}
     request["graph_attr"] = _pairs({**(options.pop("graph_attr", None) or {}), **options})
     return request
+
+
+_OWN_COLOR_MAPS = ("plasma", "viridis", "Reds")
+
+
+def _color_map(cmap: Any) -> list[str]:
+    """The name of a colour map that Rust knows, or the colours of one of matplotlib's."""
+    if cmap is None:
+        return ["plasma"]
+    if isinstance(cmap, str) and cmap.lower() in map(str.lower, _OWN_COLOR_MAPS):
+        return [cmap]
+    if not callable(cmap):
+        try:
+            import matplotlib
+        except ImportError as error:
+            known = ", ".join(_OWN_COLOR_MAPS)
+            raise ValueError(
+                f"cmap={cmap!r} is a colour map of matplotlib, if of anyone (python -m pip install matplotlib); "
+                f"weft's own are {known}"
+            ) from error
+        cmap = matplotlib.colormaps[cmap]
+    stops = 33
+    colors = [[min(255, int(part * 256)) for part in cmap(i / (stops - 1))[:3]] for i in range(stops)]
+    return ["#" + bytes(color).hex() for color in colors]
 
 
 def _pairs(attributes: Mapping | None) -> list[tuple[str, str]]:

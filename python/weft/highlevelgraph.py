@@ -352,7 +352,7 @@ class HighLevelGraph(Mapping):
 
     def visualize(self, filename="dask-hlg.svg", format=None, **kwargs):
         """A picture of the layers."""
-        from weft.dot import visualize_layers  # type: ignore[attr-defined]
+        from weft.dot import visualize_layers
 
         return visualize_layers(self, filename=filename, format=format, **kwargs)
 

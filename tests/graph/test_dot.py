@@ -121,13 +121,25 @@ def test_colours_show_other_measures(color):
     assert all(re.fullmatch(r"\d+-\d+", text) for text in texts)
 
 
+def test_colour_maps_of_matplotlib_by_name_and_by_themselves(monkeypatch):
+    matplotlib = pytest.importorskip("matplotlib")
+    graph = {"a": 1, "b": (neg, "a"), "c": (neg, "b")}
+    by_name = draw(graph, color="order", cmap="Greens")
+    assert by_name == draw(graph, color="order", cmap=matplotlib.colormaps["Greens"])
+    assert by_name != draw(graph, color="order")
+    assert b"#00441b" in by_name  # its last colour
+    with pytest.raises(KeyError, match="nonsense"):
+        draw(graph, color="order", cmap="nonsense")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ValueError, match="weft's own are plasma, viridis, Reds"):
+        draw(graph, color="order", cmap="Greens")
+
+
 def test_options_that_are_not_known_are_named():
     with pytest.raises(NotImplementedError, match="color=nonsense"):
         draw(DSK, color="nonsense")
     with pytest.raises(ValueError, match="rankdir is one of BT"):
         draw(DSK, rankdir="up")
-    with pytest.raises(ValueError, match="cmap is one of plasma"):
-        draw(DSK, cmap="jet")
     with pytest.raises(ValueError, match="pictures are one of png, svg, pdf, dot; engine='graphviz'"):
         draw(DSK, format="jpeg")
 

@@ -75,3 +75,14 @@ def test_a_large_tree_is_drawn_as_groups(tmp_path):
     texts = calls(tmp_path / "tree.svg")
     assert "4,095 tasks, shown as 12 groups" in texts
     assert {"2,048 tasks", "1,024 tasks", "1 task"} <= set(texts)
+
+
+def test_a_graph_shows_its_layers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    total = add(inc(1), inc(2))
+    total.dask.visualize(filename=tmp_path / "layers.svg")
+    assert {"inc", "2 tasks", "add", "1 task"} <= set(calls(tmp_path / "layers.svg"))
+    total.dask.visualize(filename="here", format="png")
+    assert (tmp_path / "here.png").exists()
+    total.dask.visualize()
+    assert "add" in calls(tmp_path / "dask-hlg.svg")

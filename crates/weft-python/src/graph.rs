@@ -427,6 +427,18 @@ impl Graph {
         }
     }
 
+    /// Draws the graph with one node for each layer; see `weft.dot.visualize_layers`.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn visualize<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let draw = slf.py().import("weft.dot")?.getattr("visualize_layers")?;
+        let graph = PyTuple::new(slf.py(), [slf])?;
+        draw.call(graph.as_sequence().concat(args.as_sequence())?.to_tuple()?, kwargs)
+    }
+
     fn __repr__(&self) -> String {
         format!("<weft graph: {} tasks in {} layers>", self.__len__(), self.index().layers.len())
     }

@@ -104,7 +104,8 @@ fn check_numbers(dependencies: &[Vec<u32>]) -> PyResult<()> {
 struct Request<'py> {
     rankdir: String,
     color: Option<String>,
-    cmap: String,
+    /// A name, or colours.
+    cmap: Vec<String>,
     maxval: Option<f64>,
     collapse_outputs: bool,
     verbose: bool,
@@ -134,8 +135,12 @@ impl Request<'_> {
         let direction = Direction::from_rankdir(&self.rankdir).ok_or_else(|| {
             PyValueError::new_err(format!("rankdir is one of BT, TB, LR and RL, not {:?}", self.rankdir))
         })?;
-        let color_map = ColorMap::from_name(&self.cmap).ok_or_else(|| {
-            PyValueError::new_err(format!("cmap is one of plasma, viridis and Reds, not {:?}", self.cmap))
+        let color_map = match &self.cmap[..] {
+            [name] => ColorMap::from_name(name),
+            colors => ColorMap::from_colors(colors.iter().map(String::as_str)),
+        };
+        let color_map = color_map.ok_or_else(|| {
+            PyValueError::new_err(format!("{:?} is not a colour map", self.cmap.join(", ")))
         })?;
         let (with_order, measure) = match self.color.as_deref() {
             Some("order") => (false, Some("order")),

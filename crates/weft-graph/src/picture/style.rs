@@ -107,48 +107,53 @@ const NAMES: [(&str, u32); 58] = [
     ("yellow", 0xffff00),
 ];
 
-/// Colours for numbers from 0 to 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ColorMap {
-    #[default]
-    Plasma,
-    Viridis,
-    Reds,
+/// Colours for numbers from 0 to 1: stops at equal distances, mixed between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColorMap {
+    stops: Vec<Color>,
 }
 
+impl Default for ColorMap {
+    fn default() -> Self {
+        ColorMap::of(&PLASMA)
+    }
+}
+
+const PLASMA: [u32; 10] =
+    [0x0d0887, 0x46039f, 0x7201a8, 0x9c179e, 0xbd3786, 0xd8576b, 0xed7953, 0xfb9f3a, 0xfdca26, 0xf0f921];
+const VIRIDIS: [u32; 10] =
+    [0x440154, 0x482878, 0x3e4989, 0x31688e, 0x26828e, 0x1f9e89, 0x35b779, 0x6ece58, 0xb5de2b, 0xfde725];
+const REDS: [u32; 9] =
+    [0xfff5f0, 0xfee0d2, 0xfcbba1, 0xfc9272, 0xfb6a4a, 0xef3b2c, 0xcb181d, 0xa50f15, 0x67000d];
+
 impl ColorMap {
+    fn of(stops: &[u32]) -> ColorMap {
+        let color = |&rgb: &u32| Color((rgb >> 16) as u8, (rgb >> 8) as u8, rgb as u8, 255);
+        ColorMap { stops: stops.iter().map(color).collect() }
+    }
+
     pub fn from_name(name: &str) -> Option<ColorMap> {
         match name.to_ascii_lowercase().as_str() {
-            "plasma" => Some(ColorMap::Plasma),
-            "viridis" => Some(ColorMap::Viridis),
-            "reds" => Some(ColorMap::Reds),
+            "plasma" => Some(ColorMap::of(&PLASMA)),
+            "viridis" => Some(ColorMap::of(&VIRIDIS)),
+            "reds" => Some(ColorMap::of(&REDS)),
             _ => None,
         }
     }
 
+    /// From colours as attributes name them; `None` if there is none, or one is not known.
+    pub fn from_colors<'a>(colors: impl IntoIterator<Item = &'a str>) -> Option<ColorMap> {
+        let stops: Vec<Color> = colors.into_iter().map(Color::parse).collect::<Option<_>>()?;
+        if stops.is_empty() { None } else { Some(ColorMap { stops }) }
+    }
+
     /// The colour of `value`, as `#rrggbb`.
-    pub fn hex(self, value: f64) -> String {
-        let stops: &[u32] = match self {
-            ColorMap::Plasma => &[
-                0x0d0887, 0x46039f, 0x7201a8, 0x9c179e, 0xbd3786, 0xd8576b, 0xed7953, 0xfb9f3a, 0xfdca26,
-                0xf0f921,
-            ],
-            ColorMap::Viridis => &[
-                0x440154, 0x482878, 0x3e4989, 0x31688e, 0x26828e, 0x1f9e89, 0x35b779, 0x6ece58, 0xb5de2b,
-                0xfde725,
-            ],
-            ColorMap::Reds => {
-                &[0xfff5f0, 0xfee0d2, 0xfcbba1, 0xfc9272, 0xfb6a4a, 0xef3b2c, 0xcb181d, 0xa50f15, 0x67000d]
-            }
-        };
-        let at = value.clamp(0.0, 1.0) * (stops.len() - 1) as f64;
+    pub fn hex(&self, value: f64) -> String {
+        let at = value.clamp(0.0, 1.0) * (self.stops.len() - 1) as f64;
         let (low, part) = (at as usize, at.fract());
-        let high = (low + 1).min(stops.len() - 1);
-        let mix = |shift: u32| {
-            let channel = |stop: u32| ((stop >> shift) & 255) as f64;
-            (channel(stops[low]) * (1.0 - part) + channel(stops[high]) * part).round() as u8
-        };
-        Color(mix(16), mix(8), mix(0), 255).hex()
+        let (a, b) = (self.stops[low], self.stops[(low + 1).min(self.stops.len() - 1)]);
+        let mix = |a: u8, b: u8| (a as f64 * (1.0 - part) + b as f64 * part).round() as u8;
+        Color(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2), 255).hex()
     }
 }
 
