@@ -510,8 +510,19 @@ def _collect(typ, *items):
     return typ(items)
 
 
+class Results(dict):
+    """A graph of finished results: its values are values, whatever they look like.
+
+    In any other mapping a tuple that starts with a callable is a call, and text may be a key.
+    """
+
+    __slots__ = ()
+
+
 def convert_legacy_graph(dsk: Mapping, all_keys: Container | None = None) -> dict:
     """A graph in tuple notation with each value as a `GraphNode`."""
+    if isinstance(dsk, Results):
+        return {key: DataNode(key, value) for key, value in dsk.items()}
     known = set(dsk) if all_keys is None else all_keys
     converted = {}
     for key, task in dsk.items():

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from weft import config, local, threaded
+from weft._task_spec import Results
 from weft._weft import DelayedCore, Graph, annotating, delayed_graph
 from weft.core import flatten as flatten
 from weft.dot import visualize_dsk as visualize_dsk
@@ -167,7 +168,7 @@ def dont_optimize(dsk, keys, **kwargs):
 
 def optimization_function(x):
     """How collections like ``x`` want their graphs optimized."""
-    return getattr(x, "__dask_optimize__", dont_optimize)
+    return getattr(x, "__dask_optimize__", None) or dont_optimize
 
 
 def collections_to_dsk(collections, optimize_graph=True, optimizations=(), **kwargs):
@@ -360,15 +361,21 @@ def compute(*args, traverse=True, optimize_graph=True, scheduler=None, get=None,
         return args
     schedule = get_scheduler(scheduler=scheduler, collections=collections, get=get)
     graph = collections_to_dsk(collections, optimize_graph)
-    results = schedule(graph, [c.__dask_keys__() for c in collections], **kwargs)
+    nested = [c.__dask_keys__() for c in collections]
+    results = iter(schedule(graph, list(flatten(nested)), **kwargs))
     values = []
-    for collection, result in zip(collections, results):
+    for collection, keys in zip(collections, nested):
         if isinstance(collection, DelayedCore):
-            values.append(result[0])
+            values.append(next(results))
         else:
             finish, state = collection.__dask_postcompute__()
-            values.append(finish(result, *state))
+            values.append(finish(_nest(keys, results), *state))
     return repack(values)
+
+
+def _nest(keys, results):
+    """The next results, in tuples where ``keys`` has lists."""
+    return tuple(_nest(key, results) if isinstance(key, list) else next(results) for key in keys)
 
 
 def visualize(*args, filename="mydask", traverse=True, optimize_graph=False, maxval=None, engine=None, **kwargs):
@@ -449,18 +456,12 @@ def persist(*args, traverse=True, optimize_graph=True, scheduler=None, **kwargs)
         return repack(client.persist(collections, optimize_graph=optimize_graph, **kwargs))
     graph = collections_to_dsk(collections, optimize_graph)
     nested = [list(flatten(c.__dask_keys__())) for c in collections]
-    results = schedule(graph, nested, **kwargs)
+    results = iter(schedule(graph, list(flatten(nested)), **kwargs))
     rebuilt = []
-    for collection, keys, values in zip(collections, nested, results):
+    for collection, keys in zip(collections, nested):
         rebuild, state = collection.__dask_postpersist__()
-        rebuilt.append(rebuild(_data_graph(keys, values), *state))
+        rebuilt.append(rebuild(Results(zip(keys, results)), *state))
     return repack(rebuilt)
-
-
-def _data_graph(keys, values):
-    from weft._task_spec import DataNode
-
-    return {key: DataNode(key, value) for key, value in zip(keys, values)}
 
 
 def _no_processes(dsk, keys, **kwargs):

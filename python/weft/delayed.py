@@ -196,10 +196,10 @@ class Delayed(DelayedCore, DaskMethodsMixin):  # type: ignore[misc]
     @property
     def dask(self):
         """The graph: a lazy mapping from keys to tasks."""
-        return self._graph
+        return self._given_graph
 
     def __dask_graph__(self):
-        return self._graph
+        return self._given_graph
 
     def __dask_keys__(self):
         return [self.key]
@@ -247,7 +247,9 @@ class Delayed(DelayedCore, DaskMethodsMixin):  # type: ignore[misc]
         if attr.startswith("_"):
             raise AttributeError(f"Attribute {attr} not found")
         if attr == "visualise":
-            warnings.warn("Delayed objects have no `visualise` method. Perhaps you meant `visualize`?", stacklevel=2)
+            warnings.warn(
+                "weft/dask.delayed objects have no `visualise` method. Perhaps you meant `visualize`?", stacklevel=2
+            )
         return DelayedAttr(self, attr)
 
     def __setattr__(self, attr, value):

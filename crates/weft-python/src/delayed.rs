@@ -327,6 +327,15 @@ impl Delayed {
         Ok(Graph::new(vec![self.task(py)?.0]))
     }
 
+    /// The graph that this value was made with, in the form in which it was given.
+    #[getter]
+    fn _given_graph<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.source {
+            Source::Graph { graph, .. } => Ok(graph.bind(py).clone()),
+            _ => Ok(Bound::new(py, self._graph(py)?)?.into_any()),
+        }
+    }
+
     #[getter]
     fn _layer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.layer {
@@ -452,8 +461,10 @@ impl Leaf {
         pure: Option<bool>,
         nout: Option<Py<PyAny>>,
     ) -> PyClassInitializer<Self> {
+        // The object itself, if it is no function, can be unpacked into as many.
+        let length = nout.as_ref().map(|nout| Python::attach(|py| nout.clone_ref(py)));
         let source = Source::Leaf { object: obj, key, pure, nout };
-        PyClassInitializer::from(Delayed { task: OnceLock::new(), source, length: None, layer: None })
+        PyClassInitializer::from(Delayed { task: OnceLock::new(), source, length, layer: None })
             .add_subclass(Leaf)
     }
 }

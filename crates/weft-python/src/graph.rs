@@ -71,7 +71,7 @@ impl Graph {
         let few = if self.layers.len() <= FEW { &self.layers[..] } else { &[] };
         let top = few.iter().find_map(|layer| {
             let name = key.collection();
-            if layer.name == *key || layer.name == *name {
+            if (layer.name == *key || layer.name == *name) && !matches!(layer.rule, Rule::Explicit { .. }) {
                 Some((layer.clone(), position(layer, key)?))
             } else {
                 None
@@ -240,21 +240,31 @@ fn sort_out<'py>(
     Ok(())
 }
 
+/// `weft._task_spec.Results`, the mapping whose values are no tasks.
+fn results_class<'py>(mappings: &[Bound<'py, PyMapping>]) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match mappings.first() {
+        Some(mapping) => Ok(Some(mapping.py().import("weft._task_spec")?.getattr("Results")?)),
+        None => Ok(None),
+    }
+}
+
 /// One explicit layer of all tasks in `mappings`, which may read tasks of `native` layers.
 fn explicit_layer(mappings: &[Bound<'_, PyMapping>], native: &[LayerRef]) -> PyResult<Option<LayerRef>> {
     let mut keys: Vec<Key> = Vec::new();
     let mut numbers: AHashMap<Key, u32> = AHashMap::new();
     let mut values = Vec::new();
+    let results = results_class(mappings)?;
     for mapping in mappings {
+        let finished = results.as_ref().map_or(Ok(false), |class| mapping.is_instance(class))?;
         for item in mapping.items()?.iter() {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
             let key = key_from_py(&key)?;
             match numbers.get(&key) {
-                Some(&number) => values[number as usize] = value,
+                Some(&number) => values[number as usize] = (value, finished),
                 None => {
                     numbers.insert(key.clone(), keys.len() as u32);
                     keys.push(key);
-                    values.push(value);
+                    values.push((value, finished));
                 }
             }
         }
@@ -270,9 +280,12 @@ fn explicit_layer(mappings: &[Bound<'_, PyMapping>], native: &[LayerRef]) -> PyR
     let mut reads = Vec::new();
     let mut nodes = Vec::with_capacity(keys.len());
     let mut read_keys = Vec::new();
-    for (number, value) in values.iter().enumerate() {
+    for (number, (value, finished)) in values.iter().enumerate() {
         read_keys.clear();
-        let mut node = graph_value(value, &known, &mut read_keys)?;
+        let mut node = match finished {
+            true => Node::Const(value.clone().unbind()),
+            false => graph_value(value, &known, &mut read_keys)?,
+        };
         if let (Node::Input(0), [only]) = (&node, &read_keys[..])
             && *only == keys[number]
         {
@@ -302,7 +315,7 @@ fn explicit_layer(mappings: &[Bound<'_, PyMapping>], native: &[LayerRef]) -> PyR
         nodes.push(node);
     }
     let work: WorkRef = Arc::new(PyTasks { nodes, label: "graph".into(), annotations: None });
-    let name = keys[0].clone();
+    let name = keys[0].collection().clone();
     Ok(Some(Arc::new(Layer {
         name,
         inputs,
@@ -338,17 +351,38 @@ impl Graph {
         Ok(Graph::new(layers))
     }
 
-    /// The layers that `keys` need; keys that the graph does not have are left out.
-    fn cull(&self, keys: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
+    /// What `keys` need; keys that the graph does not have are left out.
+    ///
+    /// Tasks of rules come by the layer. A graph of explicit tasks alone loses the others.
+    fn cull(slf: &Bound<'_, Self>, keys: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
+        let py = slf.py();
+        let graph = slf.get();
         let mut layers: Vec<LayerRef> = Vec::new();
+        let mut outputs = Vec::new();
         for key in keys {
-            if let Some((layer, _)) = self.find(&key_from_py(&key)?)
-                && !layers.iter().any(|known| Arc::ptr_eq(known, &layer))
-            {
-                layers.push(layer);
+            if let Some((layer, task)) = graph.find(&key_from_py(&key)?) {
+                if !layers.iter().any(|known| Arc::ptr_eq(known, &layer)) {
+                    layers.push(layer.clone());
+                }
+                outputs.push((layer, task));
             }
         }
-        Ok(Graph::new(layers))
+        let all_explicit =
+            |layers: &[LayerRef]| layers.iter().all(|l| matches!(l.rule, Rule::Explicit { .. }));
+        if layers.is_empty() || !all_explicit(&graph.index().layers) {
+            return Ok(Graph::new(layers));
+        }
+        let needed = weft_graph::expand(&outputs);
+        if needed.dag.len() == graph.index().explicit.len() {
+            return Ok(Graph::new(layers));
+        }
+        let tasks = PyDict::new(py);
+        for task in needed.dag.tasks() {
+            let key = key_to_py(py, &needed.key(task))?;
+            let node = graph.__getitem__(py, &key)?;
+            tasks.set_item(key, node)?;
+        }
+        Ok(Graph::new(explicit_layer(&[tasks.into_mapping()], &[])?.into_iter().collect()))
     }
 
     fn __len__(&self) -> usize {
