@@ -121,10 +121,10 @@ def is_dask_collection(x) -> bool:
     return callable(method) and method() is not None
 
 
-class DaskMethodsMixin:
-    """Methods that every collection has."""
+class _Methods:
+    """`DaskMethodsMixin` for classes that bring their own layout."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ()
 
     def visualize(self, filename="mydask", format=None, optimize_graph=False, **kwargs):
         """Draws the graph; see `weft.visualize`."""
@@ -153,6 +153,12 @@ class DaskMethodsMixin:
             return self
 
         return ready().__await__()
+
+
+class DaskMethodsMixin(_Methods):
+    """Methods that every collection has."""
+
+    __slots__ = ("__weakref__",)
 
 
 def compute_as_if_collection(cls, dsk, keys, scheduler=None, get=None, **kwargs):
@@ -237,13 +243,13 @@ def unpack_collections(*args, traverse=True):
 
 
 def _unpack(obj, collections, places, traverse):
-    """A function from results to the rebuilt object, or ``None``: the object has no collection."""
+    """How to rebuild an object: a place among the results, a function of them, or ``None``: it has no collection."""
     if is_dask_collection(obj):
         token = obj.key if isinstance(obj, DelayedCore) else tokenize(obj)
         place = places.setdefault(token, len(collections))
         if place == len(collections):
             collections.append(obj)
-        return lambda results: results[place]
+        return place
     if not traverse:
         return None
     typ = list if isinstance(obj, Iterator) else type(obj)
@@ -277,9 +283,15 @@ def _unpack(obj, collections, places, traverse):
 
 def _unpack_all(items, collections, places, traverse):
     builds = [_unpack(item, collections, places, traverse) for item in items]
-    if not any(builds):
+    if all(b is None for b in builds):
         return None
-    return lambda results: tuple(item if b is None else b(results) for b, item in zip(builds, items))
+
+    def rebuild(results):
+        return tuple(
+            results[b] if type(b) is int else item if b is None else b(results) for b, item in zip(builds, items)
+        )
+
+    return rebuild
 
 
 def optimize(*args, traverse=True, **kwargs):

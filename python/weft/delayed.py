@@ -10,7 +10,7 @@ from typing import Any
 
 from weft import config, threaded
 from weft._weft import AttrCore, DelayedCore, Graph, LeafCore, delayed_call, delayed_object, unique_token
-from weft.base import DaskMethodsMixin, is_dask_collection, replace_name_in_key
+from weft.base import _Methods, is_dask_collection, replace_name_in_key
 from weft.base import tokenize as _tokenize
 from weft.context import globalmethod
 from weft.core import flatten
@@ -177,7 +177,7 @@ def to_task_dask(expr):
     return task, Graph.merge([c.dask for c in collections])
 
 
-class Delayed(DelayedCore, DaskMethodsMixin):  # type: ignore[misc]
+class Delayed(DelayedCore, _Methods):  # type: ignore[misc]
     """A value that will be computed: one key of a graph.
 
     Made by `weft.delayed`; by hand from a key and a graph that has it.

@@ -20,7 +20,7 @@ use crate::spec::{Node, Reads, delayed_value};
 use crate::task::PyTask;
 
 /// A value that a task will compute.
-#[pyclass(name = "DelayedCore", module = "weft._weft", subclass, frozen)]
+#[pyclass(name = "DelayedCore", module = "weft._weft", subclass, frozen, weakref)]
 pub(crate) struct Delayed {
     task: OnceLock<(LayerRef, u32)>,
     source: Source,

@@ -28,10 +28,6 @@ impl PyValue {
     pub(crate) fn value(object: Py<PyAny>) -> Value {
         Value::Object(Arc::new(PyValue { object, nbytes: AtomicUsize::new(usize::MAX) }))
     }
-
-    pub(crate) fn object(&self) -> &Py<PyAny> {
-        &self.object
-    }
 }
 
 impl fmt::Debug for PyValue {
