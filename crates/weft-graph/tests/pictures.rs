@@ -50,7 +50,7 @@ fn wide_pictures_shrink_instead_of_failing() {
     let mut picture = Picture { nodes: nodes.collect(), ..Picture::default() };
     picture.edges = (1..3000).map(|from| Edge { from, to: 0 }).collect();
     let (width, height) = size_of(&picture.render(Format::Png).unwrap());
-    assert!(width <= 16_001 && height <= 16_001);
+    assert!(width <= 30_001 && height <= 30_001);
 }
 
 #[test]

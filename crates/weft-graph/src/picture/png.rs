@@ -11,7 +11,7 @@ use super::style::Color;
 
 /// Pixels for each unit, so that text is crisp; less where the picture would not fit.
 const SCALE: f32 = 2.0;
-const LONGEST: f32 = 16_000.0;
+const LONGEST: f32 = 30_000.0;
 const MOST_PIXELS: f32 = 60e6;
 /// Thickness of letters, in parts of the font size.
 const PEN: f32 = 0.078;
