@@ -25,6 +25,7 @@ from weft.dataframe import utils
 from weft.dataframe._collection import map_partitions
 from weft.dataframe._frame import DataFrame, Index, Series
 from weft.dataframe._scalar import Scalar
+from weft.dataframe.io import demo
 from weft.dataframe.io.csv import read_csv, read_fwf, read_table, to_csv
 from weft.dataframe.io.io import from_delayed, from_map, from_pandas
 
@@ -34,6 +35,7 @@ __all__ = [
     "Scalar",
     "Series",
     "compute",
+    "demo",
     "from_delayed",
     "from_map",
     "from_pandas",

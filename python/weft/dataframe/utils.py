@@ -8,10 +8,30 @@ import numpy as np
 import pandas as pd
 import pandas.testing as tm
 
+from weft import config
 from weft.dataframe._call import funcname
 from weft.dataframe._meta import UNKNOWN_CATEGORIES, make_meta, meta_nonempty
 
-__all__ = ["UNKNOWN_CATEGORIES", "assert_divisions", "assert_eq", "funcname", "make_meta", "meta_nonempty"]
+__all__ = [
+    "UNKNOWN_CATEGORIES",
+    "assert_divisions",
+    "assert_eq",
+    "funcname",
+    "get_string_dtype",
+    "make_meta",
+    "meta_nonempty",
+    "pyarrow_strings_enabled",
+]
+
+
+def pyarrow_strings_enabled() -> bool:
+    """Whether text is kept in Arrow's layout: the setting ``dataframe.convert-string``, which is on by default."""
+    return config.get("dataframe.convert-string", None) is not False
+
+
+def get_string_dtype() -> Any:
+    """The dtype of text in frames that weft makes itself."""
+    return pd.StringDtype("pyarrow") if pyarrow_strings_enabled() else np.dtype(object)
 
 
 def _computed(value: Any, scheduler: Any) -> Any:
