@@ -48,6 +48,12 @@ impl From<i64> for Arg {
     }
 }
 
+impl From<i32> for Arg {
+    fn from(value: i32) -> Self {
+        Arg::Literal((value as i64).into())
+    }
+}
+
 impl From<f64> for Arg {
     fn from(value: f64) -> Self {
         Arg::Literal(value.into())
