@@ -247,10 +247,12 @@ impl Expr {
         };
         // The values come from the first argument; the others only shape them.
         if !matches!(op, Op::Binary(_)) {
-            let values = if op == Op::Where { &args[1] } else { &args[0] };
-            if let Arg::Series(series) = values {
-                name = Some(series.series_name());
-            }
+            let values = if op == Op::Where { &args[1..] } else { &args[..1] };
+            let series = values.iter().find_map(|arg| match arg {
+                Arg::Series(series) => Some(series),
+                _ => None,
+            });
+            name = series.map(Expr::series_name).or(name);
         }
         let dtype = dtype::result(&op, &types)?;
         let name = name.flatten().cloned();

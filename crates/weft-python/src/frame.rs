@@ -97,18 +97,15 @@ fn literal_from_py(object: &Bound<'_, PyAny>) -> PyResult<Literal> {
         "NaTType" | "NAType" => return Ok(Literal::weak(Scalar::Missing)),
         _ => {}
     }
-    // NumPy scalars carry a dtype, which takes part in promotion.
+    // pandas makes Python numbers of NumPy's: they do not take part in promotion.
     if let Ok(dtype) = object.getattr("dtype") {
         let name = dtype.str()?.to_string();
-        if let Some(dtype) = DType::from_name(&name) {
-            let item = object.call_method0("item")?;
-            let value = match dtype {
-                DType::Bool => Scalar::Bool(item.extract()?),
-                DType::Float32 | DType::Float64 => float_scalar(item.extract()?),
-                ref dtype if dtype.is_integer() => integer_from_py(&item)?,
-                _ => return Err(unsupported(format!("a NumPy scalar of {name}"))),
-            };
-            return Ok(Literal { value, dtype: Some(dtype) });
+        let item = || object.call_method0("item");
+        match DType::from_name(&name) {
+            Some(DType::Bool) => return Ok(Literal::weak(Scalar::Bool(item()?.extract()?))),
+            Some(dtype) if dtype.is_float() => return Ok(Literal::weak(float_scalar(item()?.extract()?))),
+            Some(dtype) if dtype.is_integer() => return Ok(Literal::weak(integer_from_py(&item()?)?)),
+            _ => return Err(unsupported(format!("a NumPy scalar of {name}"))),
         }
     }
     Err(unsupported(format!("a {name} as value")))

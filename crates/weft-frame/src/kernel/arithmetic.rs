@@ -29,7 +29,9 @@ pub(super) fn arithmetic(op: BinaryOp, left: Operand<'_>, right: Operand<'_>, ro
             zip::<f64, f64>(left.view::<Float64Type>()?, right.view::<Float64Type>()?, rows, |a, b| a / b);
         return Ok(Vector::from_vec::<Float64Type>(DType::Float64, values));
     }
-    if matches!(op, BinaryOp::FloorDiv | BinaryOp::Mod) && common.is_integer() && has_zero(&right)? {
+    // pandas mends the remainder by zero only where the divisor is an integer, not a bool.
+    let mends = op == BinaryOp::FloorDiv || op == BinaryOp::Mod && b != DType::Bool;
+    if mends && common.is_integer() && has_zero(&right)? {
         return divide_by_zero(op, left, right, &common, rows);
     }
     with_number!(&common, T => {
