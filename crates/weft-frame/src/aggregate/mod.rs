@@ -101,7 +101,9 @@ impl Func {
                 dtype if dtype.is_float() => Ok(dtype.clone()),
                 _ => refuse(),
             },
-            Func::Mean if *dtype == DType::Float32 && !grouped => Ok(DType::Float32),
+            // In groups the values decide between float32 and float64.
+            Func::Mean if *dtype == DType::Float32 && grouped => refuse(),
+            Func::Mean if *dtype == DType::Float32 => Ok(DType::Float32),
             Func::Mean if plain => Ok(DType::Float64),
             Func::Var { .. } | Func::Std { .. } if *dtype == DType::Float32 => Ok(DType::Float32),
             Func::Var { .. } | Func::Std { .. } if plain => Ok(DType::Float64),

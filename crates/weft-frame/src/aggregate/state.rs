@@ -415,7 +415,8 @@ impl State {
         let floats = |values: Vec<f64>| Vector::from_vec::<Float64Type>(DType::Float64, values);
         Ok(match (&self.memory, self.func) {
             (Memory::Mean { sums, counts }, _) => {
-                floats(sums.iter().zip(counts).map(|(sum, &n)| sum.value() / n as f64).collect())
+                let means = sums.iter().zip(counts).map(|(sum, &n)| sum.value() / n as f64).collect();
+                narrow(floats(means), &self.dtype)
             }
             (Memory::Moments(moments), Func::Var { ddof }) => {
                 narrow(floats(moments.iter().map(|m| m.variance(ddof)).collect()), &self.dtype)

@@ -31,7 +31,9 @@ pub(super) fn arithmetic(op: BinaryOp, left: Operand<'_>, right: Operand<'_>, ro
     }
     // pandas mends the remainder by zero only where the divisor is an integer, not a bool.
     let mends = op == BinaryOp::FloorDiv || op == BinaryOp::Mod && b != DType::Bool;
-    if mends && common.is_integer() && has_zero(&right)? {
+    // The mended quotient is float64, also of float32.
+    let narrow = common.is_integer() || op == BinaryOp::FloorDiv && common == DType::Float32;
+    if mends && narrow && has_zero(&right)? {
         return divide_by_zero(op, left, right, &common, rows);
     }
     with_number!(&common, T => {
@@ -99,8 +101,8 @@ fn divide_by_zero(
     with_number!(common, T => {
         let values = zip(left.view::<T>()?, right.view::<T>()?, rows, |a, b| {
             if b == Default::default() {
-                let a: f64 = Number::to(a);
-                if op == BinaryOp::Mod { f64::NAN } else { a / 0.0 }
+                let (a, b): (f64, f64) = (Number::to(a), Number::to(b));
+                if op == BinaryOp::Mod { f64::NAN } else { a / b }
             } else if op == BinaryOp::Mod {
                 Number::to(Arith::modulo(a, b))
             } else {
