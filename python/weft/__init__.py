@@ -38,7 +38,7 @@ __all__ = [
 # Parts that are imported when they are first used, and the extra that brings what they import.
 _LAZY = {
     "array": "array",
-    "bag": "distributed",
+    "bag": None,
     "cache": "complete",
     "callbacks": None,
     "core": None,

@@ -118,7 +118,10 @@ def is_dask_collection(x) -> bool:
     if isinstance(x, type):
         return False
     method = getattr(x, "__dask_graph__", None)
-    return callable(method) and method() is not None
+    if not callable(method):
+        return False
+    # Ours always have a graph, and making it may mean to plan a whole query.
+    return type(x).__module__.startswith("weft.") or method() is not None
 
 
 class _Methods:

@@ -429,10 +429,17 @@ pub(crate) fn is_collection(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     if object.is_instance_of::<PyType>() {
         return Ok(false);
     }
-    match object.getattr_opt(intern!(object.py(), "__dask_graph__"))? {
-        Some(graph) if graph.is_callable() => Ok(!graph.call0()?.is_none()),
-        _ => Ok(false),
+    let py = object.py();
+    let Some(graph) = object.getattr_opt(intern!(py, "__dask_graph__"))? else { return Ok(false) };
+    if !graph.is_callable() {
+        return Ok(false);
     }
+    // Ours always have a graph, and making it may mean to plan a whole query.
+    let module = object.get_type().getattr(intern!(py, "__module__"))?;
+    if module.cast::<PyString>().is_ok_and(|name| name.to_cow().is_ok_and(|name| name.starts_with("weft."))) {
+        return Ok(true);
+    }
+    Ok(!graph.call0()?.is_none())
 }
 
 /// The node for a value of a graph written as a mapping. `keys` receives the keys it reads, in
