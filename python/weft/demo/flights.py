@@ -83,7 +83,7 @@ def _repeat(report: Report, messages: list[str]) -> None:
     """Says what the reader had to say: on this data, that columns are not what their heads look like."""
     if messages:
         report.say()
-        for line in textwrap.wrap(f"weft says: {messages[0]}", 84):
+        for line in textwrap.wrap(f"weft says: {messages[0]}", 84, break_on_hyphens=False):
             report.say(line)
         if len(messages) > 1:
             report.say(f"(The same for {len(messages) - 1} more columns.)")
