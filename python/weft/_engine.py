@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextvars
 import itertools
-import multiprocessing.pool
 import os
 import tempfile
 import threading
@@ -171,14 +170,17 @@ class _Executor:
         workers = getattr(pool, "_max_workers", None) or getattr(pool, "_processes", None)
         self.concurrency = workers or num_workers or _cpu_count()
         self.nested = _weft.in_task()
+        # Imported late: it costs a sixth of what `import weft` takes.
+        from multiprocessing.pool import Pool, ThreadPool
+
         # ThreadPool is a Pool; other pools run elsewhere, where our runs do not exist.
-        if isinstance(pool, multiprocessing.pool.Pool) and not isinstance(
-            pool, multiprocessing.pool.ThreadPool
+        if isinstance(pool, Pool) and not isinstance(
+            pool, ThreadPool
         ):
             raise TypeError(
                 "pool= must hold threads, such as ThreadPoolExecutor or ThreadPool, not processes"
             )
-        self._submit = pool.apply_async if isinstance(pool, multiprocessing.pool.ThreadPool) else pool.submit
+        self._submit = pool.apply_async if isinstance(pool, ThreadPool) else pool.submit
 
     def context(self) -> contextvars.Context:
         return contextvars.copy_context()
