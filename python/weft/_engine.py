@@ -13,6 +13,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 
 from weft import _weft, config
@@ -170,24 +171,36 @@ class _Executor:
         workers = getattr(pool, "_max_workers", None) or getattr(pool, "_processes", None)
         self.concurrency = workers or num_workers or _cpu_count()
         self.nested = _weft.in_task()
-        # Imported late: it costs a sixth of what `import weft` takes.
+        # Imported late: they cost a sixth of what `import weft` takes.
+        from concurrent.futures import ProcessPoolExecutor
         from multiprocessing.pool import Pool, ThreadPool
 
+        self.failure: BaseException | None = None
         # ThreadPool is a Pool; other pools run elsewhere, where our runs do not exist.
-        if isinstance(pool, Pool) and not isinstance(
-            pool, ThreadPool
-        ):
-            raise TypeError(
-                "pool= must hold threads, such as ThreadPoolExecutor or ThreadPool, not processes"
-            )
-        self._submit = pool.apply_async if isinstance(pool, ThreadPool) else pool.submit
+        self.threads = isinstance(pool, ThreadPool)
+        if isinstance(pool, (Pool, ProcessPoolExecutor)) and not self.threads:
+            raise TypeError("pool= must hold threads, as ThreadPoolExecutor and ThreadPool do, not processes")
 
     def context(self) -> contextvars.Context:
         return contextvars.copy_context()
 
     def begin(self, execution: Any) -> None:
         for _ in range(min(self.concurrency, len(execution))):
-            self._submit(execution.serve)
+            if self.threads:
+                self.pool.apply_async(execution.serve, error_callback=partial(self._failed, execution))
+                continue
+            future = self.pool.submit(execution.serve)
+            if hasattr(future, "add_done_callback"):
+                future.add_done_callback(partial(self._done, execution))
+
+    def _done(self, execution: Any, future: Any) -> None:
+        if not future.cancelled() and future.exception() is not None:
+            self._failed(execution, future.exception())
+
+    def _failed(self, execution: Any, error: BaseException | None) -> None:
+        """A thread could not serve the run: without this its caller might wait for ever."""
+        self.failure = error
+        execution.cancel()
 
     def run(self, execution: Any) -> None:
         self.begin(execution)
@@ -195,11 +208,15 @@ class _Executor:
             execution.serve()
         while not execution.wait():
             pass
+        if self.failure is not None:
+            raise self.failure
 
     def step(self, execution: Any) -> None:
         if self.nested:
             execution.work()
         execution.wait_for_events()
+        if self.failure is not None:
+            raise self.failure
 
     def release(self, execution: Any) -> None:
         execution.cancel()
