@@ -14,10 +14,10 @@ import pandas as pd
 
 from weft import threaded
 from weft.base import DaskMethodsMixin, tokenize
-from weft.dataframe import _meta
+from weft.dataframe import _convert, _meta
 from weft.dataframe._call import Call, funcname
 from weft.dataframe._meta import NO_DEFAULT
-from weft.dataframe._native import FrameExpr, Unsupported, fields_of, frame_host, lower_many
+from weft.dataframe._native import FrameExpr, Unsupported, fields_of, frame_host, frame_memory, lower_many
 
 _CLASSES: list[tuple[Any, type[Collection]]] = []
 
@@ -53,6 +53,9 @@ class Collection(DaskMethodsMixin):
         if divisions is None or len(divisions) != expr.npartitions + 1:
             divisions = (None,) * (expr.npartitions + 1)
         self._divisions = tuple(divisions)
+
+    #: What subclasses add: 0 for a single value.
+    ndim: Any = 0
 
     # -- what it is -------------------------------------------------------------------------------
 
@@ -136,7 +139,7 @@ class Collection(DaskMethodsMixin):
         return finalize, (self._meta, self._expr)
 
     def __dask_postpersist__(self) -> tuple[Any, tuple[Any, ...]]:
-        return rebuild, (self._meta, self._divisions)
+        return rebuild, (self._expr, self._meta, self._divisions)
 
     def __reduce__(self) -> Any:
         return new_collection, (self._expr, self._meta, self._divisions)
@@ -327,13 +330,30 @@ def concat(parts: list[Any]) -> Any:
     return pd.concat(parts)
 
 
-def rebuild(graph: Any, meta: Any, divisions: Sequence[Any], rename: Any = None) -> Any:
-    """The collection again, over values that a graph holds: what ``persist`` returns."""
-    keys = list(graph)
-    parts = sorted((key for key in keys if isinstance(key, tuple)), key=lambda key: key[1])
-    kind, fields = fields_of(meta)
-    expr = FrameExpr.from_graph(graph, parts or keys, kind, fields)
-    return new_collection(expr, meta, divisions)
+def rebuild(graph: Any, expr: FrameExpr, meta: Any, divisions: Sequence[Any], rename: Any = None) -> Any:
+    """The collection over the values that ``persist`` computed, or, over a mere graph, itself."""
+    from weft.dataframe.io.io import Parts
+
+    keys = [(expr.name, i) for i in range(expr.npartitions)]
+    if not all(hasattr(graph.get(key), "value") for key in keys):
+        return new_collection(expr, meta, divisions)
+    parts = [graph[key].value for key in keys]
+    try:
+        if not _meta.is_pandas(meta) or isinstance(meta, pd.Index):
+            raise _convert.Inexact("neither DataFrame nor Series")
+        return new_collection(frame_memory("persist", expr.name, parts), meta, divisions)
+    except _convert.Inexact:
+        return host(
+            Parts(parts, expr.name),
+            (),
+            {},
+            meta=meta,
+            npartitions=len(parts),
+            label="persist",
+            divisions=divisions,
+            fallback=False,
+            numbered=list(range(len(parts))),
+        )
 
 
 # -- steps of Python ------------------------------------------------------------------------------

@@ -728,9 +728,9 @@ class DataFrame(FrameBase):
             if isinstance(key, DataFrame):
                 return self.where(key)
             meta = self._meta
-            if key.dtype not in (bool, "boolean", object):
+            if key._meta.dtype not in (bool, "boolean", object):
                 raise NotImplementedError(
-                    f"a lazy Series of {key.dtype} as key: only boolean Series select rows"
+                    f"a lazy Series of {key._meta.dtype} as key: only boolean Series select rows"
                 )
             return self._native(
                 meta,
@@ -770,7 +770,7 @@ class DataFrame(FrameBase):
         elif isinstance(key, Collection):
             if isinstance(key, Series):
                 raise NotImplementedError("df[mask] = …: use df.where or df.mask")
-            result = self.where(~key, value)
+            result = self.mask(key, value)
         else:
             result = _assign(self, {key: value})
         self._expr, self._meta_, self._divisions = result._expr, result._meta_, result._divisions

@@ -43,7 +43,7 @@ class Loc:
         if isinstance(rows, slice) and rows == slice(None):
             return own
         if isinstance(rows, Collection):
-            if rows.dtype == bool or rows.dtype == "boolean":
+            if rows._meta.dtype in (bool, "boolean"):
                 return own[rows]
             raise NotImplementedError("loc takes boolean Series, labels, lists and slices of labels")
         return self._labels(own, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -73,6 +74,7 @@ def _empty(name: Any, dtype: Any, index: pd.Index | None) -> pd.Series:
 UNKNOWN_CATEGORIES = "__UNKNOWN_CATEGORIES__"
 
 
+@functools.lru_cache(maxsize=256)
 def sample_of(dtype: Any) -> Any:
     """Two values of ``dtype``, of a kind on which most functions work."""
     if isinstance(dtype, pd.CategoricalDtype):
@@ -119,7 +121,11 @@ def meta_nonempty(x: Any) -> Any:
     if hasattr(x, "_meta"):
         x = x._meta
     if isinstance(x, pd.DataFrame):
-        data = {i: pd.Series(sample_of(dtype), dtype=dtype) for i, dtype in enumerate(x.dtypes)}
+        # pandas would take an object array of text for text; a Series keeps its dtype.
+        data = {
+            i: pd.Series(sample_of(dtype), dtype=dtype) if dtype.kind == "O" else sample_of(dtype)
+            for i, dtype in enumerate(x.dtypes)
+        }
         frame = pd.DataFrame(data, index=pd.RangeIndex(2))
         frame.index = _index_sample(x.index)
         frame.columns = x.columns

@@ -91,7 +91,7 @@ def from_pandas(
         return new_collection(frame_memory("from_pandas", token, exact), meta, divisions)
     except Inexact:
         return host(
-            _Parts(parts, token),
+            Parts(parts, token),
             (),
             {},
             meta=meta,
@@ -135,7 +135,7 @@ def _item(label: Any) -> Any:
     return label.item() if isinstance(label, np.generic) else label
 
 
-class _Parts:
+class Parts:
     """Partition ``i`` of what is in memory."""
 
     def __init__(self, parts: list[Any], token: str) -> None:
@@ -244,7 +244,6 @@ def from_delayed(
     divisions : tuple, optional
         The divisions, if known.
     """
-    from weft.dataframe._native import FrameExpr, fields_of
     from weft.delayed import Delayed, delayed
 
     if isinstance(dfs, Delayed):
@@ -256,9 +255,33 @@ def from_delayed(
         if not isinstance(df, Delayed) and not hasattr(df, "__dask_graph__"):
             raise TypeError(f"Expected Delayed object, got {type(df).__name__}")
     meta = _meta.make_meta(dfs[0].compute() if meta is None else meta)
-    kind, fields = fields_of(meta)
-    keys = [df.key for df in dfs]
-    expr = FrameExpr.from_graphs([df.__dask_graph__() for df in dfs], keys, kind, fields)
-    if divisions == "sorted":
+    if isinstance(divisions, str):
         raise NotImplementedError("divisions='sorted': give the divisions")
-    return new_collection(expr, meta, divisions)
+    if divisions is not None and len(divisions) != len(dfs) + 1:
+        raise ValueError(f"divisions should be a tuple of len(dfs) + 1, got {len(divisions)} for {len(dfs)}")
+    return host(
+        _Awaited(list(dfs)),
+        (),
+        {},
+        meta=meta,
+        npartitions=len(dfs),
+        label=prefix,
+        divisions=divisions,
+        enforce=verify_meta,
+        fallback=False,
+        numbered=list(range(len(dfs))),
+    )
+
+
+class _Awaited:
+    """The value of delayed object ``i``, computed by the task that needs it."""
+
+    def __init__(self, parts: list[Any]) -> None:
+        self.parts = parts
+        self.__name__ = "from_delayed"
+
+    def __dask_tokenize__(self) -> Any:
+        return "from_delayed", [part.key for part in self.parts]
+
+    def __call__(self, partition_info: int) -> Any:
+        return self.parts[partition_info].compute(scheduler="sync")
