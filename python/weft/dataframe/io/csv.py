@@ -171,7 +171,8 @@ def _read(
 
 
 def _refuse(name: str, keywords: dict[str, Any]) -> None:
-    if "index" in keywords or keywords.get("index_col", False) not in (False, None):
+    index_col = keywords.get("index_col")
+    if "index" in keywords or not (index_col is None or index_col is False):
         raise ValueError(
             "Keywords 'index' and 'index_col' not supported, except for 'index_col=False'. "
             f"Use dd.{name}(...).set_index('my-index') instead"
@@ -520,8 +521,6 @@ class _Writer:
 
     def __call__(self, part: Any, partition_info: Any = None) -> Any:
         path = self.paths[partition_info["number"]]
-        if not partition_info.get("division", True):
-            return pd.Series([], dtype="str")
         temporary = f"{path}.tmp"
         with self.filesystem.open(
             temporary,
