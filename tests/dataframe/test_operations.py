@@ -138,6 +138,9 @@ NEEDS_ROWS = {"min of text", "x std", "i std", "b std"}
 def test_operation(name, data):
     operation = OPERATIONS[name]
     frame = data.draw(frames(minimum=1))
+    if name == "chained filters":
+        # pandas aligns the mask by label: where labels repeat it raises, or not, by the data.
+        frame = frame.reset_index(drop=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
