@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from weft import threaded
+from weft._task_spec import Results
 from weft.base import DaskMethodsMixin, tokenize
 from weft.dataframe import _convert, _meta
 from weft.dataframe._call import Call, funcname
@@ -335,9 +336,9 @@ def rebuild(graph: Any, expr: FrameExpr, meta: Any, divisions: Sequence[Any], re
     from weft.dataframe.io.io import Parts
 
     keys = [(expr.name, i) for i in range(expr.npartitions)]
-    if not all(hasattr(graph.get(key), "value") for key in keys):
+    if not isinstance(graph, Results):
         return new_collection(expr, meta, divisions)
-    parts = [graph[key].value for key in keys]
+    parts = [graph[key] for key in keys]
     try:
         if not _meta.is_pandas(meta) or isinstance(meta, pd.Index):
             raise _convert.Inexact("neither DataFrame nor Series")
