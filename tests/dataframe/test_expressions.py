@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
-
 from weft._engine import execute
 from weft._weft import FrameExpr, lower_many
 
@@ -48,7 +47,14 @@ def expression(table, cuts):
     parts = [table.iloc[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
     schema = [(label, str(dtype)) for label, dtype in table.dtypes.items()]
     return FrameExpr.host(
-        lambda i: parts[i], [], len(parts), schema, token=str(id(parts)), name="table", numbered=True, fallback=False
+        lambda i: parts[i],
+        [],
+        len(parts),
+        schema,
+        token=str(id(parts)),
+        name="table",
+        numbered=True,
+        fallback=False,
     )
 
 
@@ -84,8 +90,21 @@ cuts = st.lists(st.integers(0, 12), max_size=3)
 
 ARITHMETIC = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow"]
 COMPARISON = ["eq", "ne", "lt", "le", "gt", "ge"]
-PAIRS = [("i", "j"), ("x", "y"), ("i", "x"), ("x", "i"), ("h", "u"), ("h", "x"), ("f", "x"), ("f", "u"),
-         ("b", "i"), ("i", "b"), ("u", "f"), ("h", "i"), ("b", "x")]
+PAIRS = [
+    ("i", "j"),
+    ("x", "y"),
+    ("i", "x"),
+    ("x", "i"),
+    ("h", "u"),
+    ("h", "x"),
+    ("f", "x"),
+    ("f", "u"),
+    ("b", "i"),
+    ("i", "b"),
+    ("u", "f"),
+    ("h", "i"),
+    ("b", "x"),
+]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -112,7 +131,11 @@ def test_arithmetic_of_columns_is_that_of_pandas(op, table, cuts):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @settings(deadline=None, max_examples=12)
-@given(table=tables(), cuts=cuts, value=st.sampled_from([0, 1, 2, -3, 2.5, 0.0, -1.5, True, np.float64(2), np.int64(3)]))
+@given(
+    table=tables(),
+    cuts=cuts,
+    value=st.sampled_from([0, 1, 2, -3, 2.5, 0.0, -1.5, True, np.float64(2), np.int64(3)]),
+)
 @pytest.mark.parametrize("op", ARITHMETIC + COMPARISON)
 def test_operations_with_values_are_those_of_pandas(op, table, cuts, value):
     source = expression(table, cuts)
@@ -181,9 +204,27 @@ def test_row_by_row_operations_are_those_of_pandas(table, cuts):
 @given(table=tables(min_rows=1), cuts=cuts)
 def test_datetime_fields_are_those_of_pandas(table, cuts):
     source = expression(table, cuts)
-    fields = ["year", "month", "day", "hour", "minute", "second", "microsecond", "nanosecond", "day_of_week", "weekday",
-              "day_of_year", "quarter", "days_in_month", "is_leap_year", "is_month_start", "is_month_end",
-              "is_quarter_start", "is_quarter_end", "is_year_start", "is_year_end"]
+    fields = [
+        "year",
+        "month",
+        "day",
+        "hour",
+        "minute",
+        "second",
+        "microsecond",
+        "nanosecond",
+        "day_of_week",
+        "day_of_year",
+        "quarter",
+        "days_in_month",
+        "is_leap_year",
+        "is_month_start",
+        "is_month_end",
+        "is_quarter_start",
+        "is_quarter_end",
+        "is_year_start",
+        "is_year_end",
+    ]
     for field in fields:
         [got] = compute(source.column("t").dt(field))
         assert_series_equal(got, getattr(table.t.dt, field), check_dtype=not cuts)
@@ -235,18 +276,37 @@ def test_reductions_are_those_of_pandas(func, table, cuts):
 @given(table=tables(), cuts=cuts, dropna=st.booleans(), sort=st.booleans())
 @pytest.mark.parametrize("keys", [["h"], ["s"], ["t"], ["x"], ["b"], ["s", "h"], ["b", "t", "s"]])
 def test_groupby_is_that_of_pandas(keys, table, cuts, dropna, sort):
-    table = table.replace({"x": {1e300: 1e3, np.inf: 5.0, -np.inf: -5.0}, "y": {1e300: 1e3, np.inf: 5.0, -np.inf: -5.0}})
+    table = table.replace(
+        {"x": {1e300: 1e3, np.inf: 5.0, -np.inf: -5.0}, "y": {1e300: 1e3, np.inf: 5.0, -np.inf: -5.0}}
+    )
     source = expression(table, cuts)
     grouped = table.groupby(keys, dropna=dropna, sort=sort)
     key_exprs = [(key, source.column(key)) for key in keys]
     options = {"dropna": dropna, "sort": sort}
-    check(source.groupby(key_exprs, [("size", "size", None, None)], kind="unnamed", **options), grouped.size())
+    check(
+        source.groupby(key_exprs, [("size", "size", None, None)], kind="unnamed", **options), grouped.size()
+    )
     for label in ["i", "y", "b", "s", "t", "f"]:
-        for func in ["sum", "mean", "min", "max", "count", "first", "last", "var", "std", "any", "all", "nunique"]:
+        for func in [
+            "sum",
+            "mean",
+            "min",
+            "max",
+            "count",
+            "first",
+            "last",
+            "var",
+            "std",
+            "any",
+            "all",
+            "nunique",
+        ]:
             if label in keys:
                 continue
             try:
-                expr = source.groupby(key_exprs, [(label, func, source.column(label), None)], kind="series", **options)
+                expr = source.groupby(
+                    key_exprs, [(label, func, source.column(label), None)], kind="series", **options
+                )
             except NotImplementedError:
                 continue
             expected = getattr(grouped[label], func)()
@@ -256,8 +316,13 @@ def test_groupby_is_that_of_pandas(keys, table, cuts, dropna, sort):
 
 
 @settings(deadline=None, max_examples=12)
-@given(table=tables(), cuts=cuts, options=st.fixed_dictionaries(
-    {name: st.booleans() for name in ["sort", "ascending", "dropna", "normalize"]}))
+@given(
+    table=tables(),
+    cuts=cuts,
+    options=st.fixed_dictionaries(
+        {name: st.booleans() for name in ["sort", "ascending", "dropna", "normalize"]}
+    ),
+)
 @pytest.mark.parametrize("label", ["i", "x", "s", "t", "b"])
 def test_value_counts_are_those_of_pandas(label, table, cuts, options):
     source = expression(table, cuts)

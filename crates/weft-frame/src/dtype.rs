@@ -154,10 +154,11 @@ pub fn result(op: &Op, args: &[ArgType<'_>]) -> Result<DType, ExprError> {
         Op::Dt(field) => dt(*field, &column),
         Op::Binary(op) => {
             let (left, right) = (of(&args[0])?, of(&args[1])?);
-            if let (BinaryOp::Pow, ArgType::Literal(literal)) = (op, &args[1]) {
-                if left.is_integer() && !matches!(literal.value, Scalar::Float(_) | Scalar::Int(0..)) {
-                    return ExprError::unsupported("an integer column to a negative power");
-                }
+            if let (BinaryOp::Pow, ArgType::Literal(literal)) = (op, &args[1])
+                && left.is_integer()
+                && !matches!(literal.value, Scalar::Float(_) | Scalar::Int(0..))
+            {
+                return ExprError::unsupported("an integer column to a negative power");
             }
             binary(*op, &left, &right)
         }

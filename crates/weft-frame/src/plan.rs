@@ -339,8 +339,8 @@ impl Plan {
             }
             if let Some((parent, mask)) = self.spaces[space].parent {
                 wanted[parent][mask] = true;
-                for id in 0..self.nodes.len() {
-                    if wanted[space][id] && matches!(self.nodes[id], PlanNode::Input(_)) {
+                for (id, node) in self.nodes.iter().enumerate() {
+                    if wanted[space][id] && matches!(node, PlanNode::Input(_)) {
                         wanted[parent][id] = true;
                     }
                 }

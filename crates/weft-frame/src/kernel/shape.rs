@@ -67,10 +67,8 @@ pub(super) fn choose(condition: &Vector, yes: Operand<'_>, no: Operand<'_>) -> R
     if missing && common.is_integer() {
         let literal_is_no = matches!(no, Operand::Literal(_));
         let needed = if literal_is_no { condition.has_false() } else { condition.has_true() };
-        if !needed {
-            if let (Operand::Vector(vector), _) | (_, Operand::Vector(vector)) = (yes, no) {
-                return Ok(vector.clone());
-            }
+        if let (false, (Operand::Vector(vector), _) | (_, Operand::Vector(vector))) = (needed, (yes, no)) {
+            return Ok(vector.clone());
         }
         common = DType::Float64;
     }
