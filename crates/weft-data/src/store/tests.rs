@@ -272,7 +272,7 @@ proptest! {
 #[test]
 fn many_threads_share_a_store() {
     let base = tempfile::tempdir().unwrap();
-    let store = Store::new(20_000, base.path());
+    let store = Store::new(6_000, base.path());
     let shared: Vec<_> = (0..8).map(|i| store.put(bytes(i, 1000), u64::from(i), "shared".into())).collect();
     std::thread::scope(|scope| {
         for thread in 0..8u8 {
