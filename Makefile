@@ -33,7 +33,8 @@ test-python: build
 check: build
 	cargo fmt --all --check
 	cargo clippy --quiet --release --workspace --all-targets -- -D warnings
-	$(VENV)/bin/ruff check python tests bench examples
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --quiet --check
 	$(VENV)/bin/mypy
 
 demo: build

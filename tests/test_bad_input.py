@@ -10,7 +10,6 @@ import textwrap
 import threading
 
 import pytest
-
 import weft
 from weft import delayed
 
@@ -26,7 +25,9 @@ def trips(tmp_path):
 
 def test_truncated_gzip_names_the_file(tmp_path):
     path = tmp_path / "cut.csv.gz"
-    whole = gzip.compress(b"zone,fare\n" + b"".join(b"%d,%d.25\n" % (i % 7, i * i % 9973) for i in range(200_000)))
+    whole = gzip.compress(
+        b"zone,fare\n" + b"".join(b"%d,%d.25\n" % (i % 7, i * i % 9973) for i in range(200_000))
+    )
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises((OSError, EOFError, ValueError), match=r"cut\.csv\.gz") as caught:
         dd.read_csv(str(path), blocksize=None).fare.sum().compute()
@@ -57,7 +58,7 @@ def test_column_that_does_not_exist_is_named_at_once(trips):
     with pytest.raises(KeyError, match="fair"):
         df["fair"]
     with pytest.raises(AttributeError, match="fair"):
-        df.fair
+        df.fair  # noqa: B018
     with pytest.raises(KeyError, match="fair"):
         df.groupby("fair").zone.sum()
     with pytest.raises(ValueError, match="fair"):
@@ -140,7 +141,9 @@ def test_ctrl_c_returns_at_once_and_the_process_goes_on():
         import os; os._exit(0)
         """
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout.readline() == "started\n"
         process.send_signal(signal.SIGINT)

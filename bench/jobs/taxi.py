@@ -28,7 +28,9 @@ def frames(package):
             df = dd.read_csv(FILES, blocksize="64MB", parse_dates=["tpep_pickup_datetime"])
             df = df[(df.fare_amount > 0) & (df.trip_distance > 0)]
             df = df.assign(hour=df.tpep_pickup_datetime.dt.hour, tip_share=df.tip_amount / df.fare_amount)
-            trips, share = base.compute(df.groupby("hour").size(), df.groupby("PULocationID").tip_share.mean())
+            trips, share = base.compute(
+                df.groupby("hour").size(), df.groupby("PULocationID").tip_share.mean()
+            )
             return trips.to_dict(), share.to_dict()
 
         return run
@@ -85,5 +87,6 @@ def digest(answer):
 def same(a, b):
     (trips_a, share_a), (trips_b, share_b) = a, b
     return trips_a == trips_b and all(
-        za == zb and math.isclose(va, vb, rel_tol=1e-9) for (za, va), (zb, vb) in zip(share_a, share_b, strict=True)
+        za == zb and math.isclose(va, vb, rel_tol=1e-9)
+        for (za, va), (zb, vb) in zip(share_a, share_b, strict=True)
     )

@@ -291,7 +291,8 @@ def _unpack_all(items, collections, places, traverse):
 
     def rebuild(results):
         return tuple(
-            results[b] if type(b) is int else item if b is None else b(results) for b, item in zip(builds, items)
+            results[b] if type(b) is int else item if b is None else b(results)
+            for b, item in zip(builds, items)
         )
 
     return rebuild
@@ -393,7 +394,9 @@ def _nest(keys, results):
     return tuple(_nest(key, results) if isinstance(key, list) else next(results) for key in keys)
 
 
-def visualize(*args, filename="mydask", traverse=True, optimize_graph=False, maxval=None, engine=None, **kwargs):
+def visualize(
+    *args, filename="mydask", traverse=True, optimize_graph=False, maxval=None, engine=None, **kwargs
+):
     """Draws the graph of several collections into one picture.
 
     Parameters
@@ -422,10 +425,16 @@ def visualize(*args, filename="mydask", traverse=True, optimize_graph=False, max
 
     def is_graph(a):
         # A mapping that holds collections is a container of them.
-        return isinstance(a, Mapping) and not is_dask_collection(a) and not unpack_collections(a, traverse=traverse)[0]
+        return (
+            isinstance(a, Mapping)
+            and not is_dask_collection(a)
+            and not unpack_collections(a, traverse=traverse)[0]
+        )
 
     graphs = [a for a in args if is_graph(a)]
-    collections, _ = unpack_collections(*[a for a in args if not any(a is g for g in graphs)], traverse=traverse)
+    collections, _ = unpack_collections(
+        *[a for a in args if not any(a is g for g in graphs)], traverse=traverse
+    )
     # Graphs are drawn whole; of collections, what they need.
     keys = None if graphs else list(flatten(c.__dask_keys__() for c in collections))
     if collections:
@@ -572,7 +581,9 @@ def _scheduler_function(scheduler):
         raise ValueError(f"Expected one of [distributed, {names}], got {scheduler!r}")
     if "Client" in type(scheduler).__name__ and hasattr(scheduler, "get"):
         if getattr(scheduler, "asynchronous", False):
-            raise RuntimeError("Attempting to use an asynchronous Client in a synchronous context of `compute`")
+            raise RuntimeError(
+                "Attempting to use an asynchronous Client in a synchronous context of `compute`"
+            )
         return scheduler.get
     if isinstance(scheduler, Executor):
         if type(scheduler).__name__ == "ProcessPoolExecutor":

@@ -56,7 +56,7 @@ class GlobalMethod:
 
     def __get__(self, instance: Any, owner: type | None = None) -> Callable:
         unset = object()
-        value = config.get(self._key, unset) if self._key is not None else unset
+        value: Any = config.get(self._key, unset) if self._key is not None else unset
         if value is unset:
             return self._default
         if value:

@@ -248,7 +248,8 @@ class Delayed(DelayedCore, _Methods):  # type: ignore[misc]
             raise AttributeError(f"Attribute {attr} not found")
         if attr == "visualise":
             warnings.warn(
-                "weft/dask.delayed objects have no `visualise` method. Perhaps you meant `visualize`?", stacklevel=2
+                "weft/dask.delayed objects have no `visualise` method. Perhaps you meant `visualize`?",
+                stacklevel=2,
             )
         return DelayedAttr(self, attr)
 
@@ -294,7 +295,20 @@ class Delayed(DelayedCore, _Methods):  # type: ignore[misc]
 def _bind_operators():
     unary = ["abs", "neg", "pos", "invert"]
     ordered = ["eq", "ne", "lt", "le", "gt", "ge", "getitem"]
-    reflected = ["add", "sub", "mul", "floordiv", "truediv", "mod", "pow", "and_", "or_", "xor", "lshift", "rshift"]
+    reflected = [
+        "add",
+        "sub",
+        "mul",
+        "floordiv",
+        "truediv",
+        "mod",
+        "pow",
+        "and_",
+        "or_",
+        "xor",
+        "lshift",
+        "rshift",
+    ]
     for name in unary + ordered:
         setattr(Delayed, f"__{name}__", Delayed._get_binary_operator(getattr(operator, name)))
     for name in [*reflected, "matmul"]:

@@ -13,7 +13,15 @@ from typing import Any
 
 from weft import _weft, config
 
-__all__ = ["Drawing", "cytoscape_graph", "dot_graph", "to_graphviz", "visualize", "visualize_dsk", "visualize_layers"]
+__all__ = [
+    "Drawing",
+    "cytoscape_graph",
+    "dot_graph",
+    "to_graphviz",
+    "visualize",
+    "visualize_dsk",
+    "visualize_layers",
+]
 
 _OWN_FORMATS = ("png", "svg", "pdf", "dot")
 _FORMATS = (*_OWN_FORMATS, "jpeg", "jpg")
@@ -106,7 +114,9 @@ def visualize(
         graph = to_graphviz(dsk, keys=keys, **kwargs)
         return _show(*_target(filename, format, _FORMATS), lambda form: _piped(graph, form))
     if engine not in (None, "weft"):
-        raise ValueError(f"Visualization engine {engine} not recognized; there are graphviz, cytoscape and weft's own")
+        raise ValueError(
+            f"Visualization engine {engine} not recognized; there are graphviz, cytoscape and weft's own"
+        )
     return dot_graph(dsk, filename=filename, format=format, keys=keys, **kwargs)
 
 
@@ -130,7 +140,10 @@ def visualize_dsk(
 
 
 def visualize_layers(
-    dsk: Mapping, filename: str | os.PathLike | None = "dask-hlg.svg", format: str | None = None, **kwargs: Any
+    dsk: Mapping,
+    filename: str | os.PathLike | None = "dask-hlg.svg",
+    format: str | None = None,
+    **kwargs: Any,
 ) -> Any:
     """Draws one node for all tasks that do the same, whatever their number; see `dot_graph` for the arguments."""
     if kwargs.get("color") == "layer_type":
@@ -200,7 +213,9 @@ def dot_graph(
     return _show(path, form, lambda form: _weft.draw(dsk, form, request))
 
 
-def _target(filename: str | os.PathLike | None, format: str | None, known: tuple[str, ...]) -> tuple[str | None, str]:
+def _target(
+    filename: str | os.PathLike | None, format: str | None, known: tuple[str, ...]
+) -> tuple[str | None, str]:
     """The file to write, if any, and its format."""
     path = None if filename is None else os.fspath(filename)
     if format is None and path is not None:
@@ -226,10 +241,23 @@ def _show(path: str | None, form: str, draw: Any) -> Any:
         from IPython import display
     except ImportError:
         return Drawing(data, form, path)
-    return display.SVG(data=data) if form == "svg" else display.Image(data=data, format=form.replace("jpg", "jpeg"))
+    return (
+        display.SVG(data=data)
+        if form == "svg"
+        else display.Image(data=data, format=form.replace("jpg", "jpeg"))
+    )
 
 
-_COLORS = ("age", "ages", "freed", "memoryincreases", "memorydecreases", "memorypressure", "critical", "cpath")
+_COLORS = (
+    "age",
+    "ages",
+    "freed",
+    "memoryincreases",
+    "memorydecreases",
+    "memorypressure",
+    "critical",
+    "cpath",
+)
 
 
 def _request(options: dict[str, Any]) -> dict[str, Any]:
@@ -252,7 +280,9 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
         "limit": options.pop("limit", None),
     }
     for name in ("data_attributes", "function_attributes"):
-        request[name] = {key: _pairs(attributes) for key, attributes in (options.pop(name, None) or {}).items()}
+        request[name] = {
+            key: _pairs(attributes) for key, attributes in (options.pop(name, None) or {}).items()
+        }
     request["graph_attr"] = _pairs({**(options.pop("graph_attr", None) or {}), **options})
     return request
 
@@ -324,7 +354,9 @@ def to_graphviz(
         edge_attr=dict(_pairs(edge_attr)),
     )
     for name, label, shape, attributes in nodes:
-        shape = {"ellipse": attributes.get("shape", "circle"), "box": attributes.get("shape", "box")}.get(shape, shape)
+        shape = {"ellipse": attributes.get("shape", "circle"), "box": attributes.get("shape", "box")}.get(
+            shape, shape
+        )
         digraph.node(_quoted(name), **{**attributes, "label": label, "shape": shape})
     for start, end in edges:
         digraph.edge(_quoted(start), _quoted(end))
@@ -361,7 +393,15 @@ def _to_cytoscape_json(
     shapes = {"box": "rectangle"}
     return {
         "nodes": [
-            {"data": {"id": name, "label": label, "shape": shapes.get(shape, shape), "color": "gray", **attributes}}
+            {
+                "data": {
+                    "id": name,
+                    "label": label,
+                    "shape": shapes.get(shape, shape),
+                    "color": "gray",
+                    **attributes,
+                }
+            }
             for name, label, shape, attributes in nodes
         ],
         "edges": [{"data": {"source": start, "target": end}} for start, end in edges],
@@ -459,7 +499,9 @@ def cytoscape_graph(
         from ipywidgets.embed import embed_minimal_html
 
         path = os.fspath(filename)
-        embed_minimal_html(path if path.endswith(".html") else f"{path}.html", views=[widget], title="weft graph")
+        embed_minimal_html(
+            path if path.endswith(".html") else f"{path}.html", views=[widget], title="weft graph"
+        )
     return widget
 
 

@@ -135,7 +135,8 @@ def _fuse(dsk, keys, dependencies, rename_keys):
     if any(isinstance(task, GraphNode) for task in dsk.values()):
         return dict(dsk), {key: set(get_dependencies(dsk, key)) for key in dsk}
     reads = {
-        key: list(dependencies[key]) if dependencies else get_dependencies(dsk, key, as_list=True) for key in dsk
+        key: list(dependencies[key]) if dependencies else get_dependencies(dsk, key, as_list=True)
+        for key in dsk
     }
     readers: dict = {key: 0 for key in dsk}
     for below in reads.values():

@@ -70,7 +70,10 @@ def order(
     places = _weft.order_dependencies(numbers, [str(key) for key in keys])
     if not return_stats:
         return dict(zip(keys, places))
-    return {key: Order(place, length) for key, place, length in zip(keys, places, _longest_chains(numbers, places))}
+    return {
+        key: Order(place, length)
+        for key, place, length in zip(keys, places, _longest_chains(numbers, places))
+    }
 
 
 def diagnostics(

@@ -62,7 +62,14 @@ def test_compute_looks_into_containers():
     """DL-12."""
     x = delayed(inc)(1)
     shapes = [[x, (x, {x.compute(): x})], {"a": x, "b": [1, x]}, OrderedDict(a=x), Record([x]), 3, "text"]
-    assert weft.compute(*shapes) == ([2, (2, {2: 2})], {"a": 2, "b": [1, 2]}, OrderedDict(a=2), Record([2]), 3, "text")
+    assert weft.compute(*shapes) == (
+        [2, (2, {2: 2})],
+        {"a": 2, "b": [1, 2]},
+        OrderedDict(a=2),
+        Record([2]),
+        3,
+        "text",
+    )
     assert weft.compute(iter([x, 1])) == ([2, 1],)
     assert weft.compute(iter([1, 2]), x) == ([1, 2], 2)
     assert weft.compute([x], traverse=False) == ([x],)
@@ -180,7 +187,13 @@ def test_get_keyword_is_refused_with_help():
 
 def test_graphs_as_dicts():
     """SC-01, SC-03."""
-    dsk = {"a": 1, "b": (inc, "a"), "c": [(inc, "b"), "a", {"x": "a"}], ("t", 0): (sum, ["a", "b"]), "alias": ("t", 0)}
+    dsk = {
+        "a": 1,
+        "b": (inc, "a"),
+        "c": [(inc, "b"), "a", {"x": "a"}],
+        ("t", 0): (sum, ["a", "b"]),
+        "alias": ("t", 0),
+    }
     for get in (weft.get, weft.threaded.get):
         assert get(dsk, "b") == 2
         assert get(dsk, ["b", [("t", 0), "alias"]]) == (2, (3, 3))
@@ -215,7 +228,10 @@ def test_foreign_collections():
     assert weft.compute(pair, delayed(inc)(1), [pair]) == ((1, 2), 2, [(1, 2)])
     assert pair.persist().compute() == (1, 2)
     assert weft.optimize(pair)[0].compute() == (1, 2)
-    nested = Pair({("n", i, j): i + j for i in range(2) for j in range(2)}, [[("n", i, j) for j in range(2)] for i in range(2)])
+    nested = Pair(
+        {("n", i, j): i + j for i in range(2) for j in range(2)},
+        [[("n", i, j) for j in range(2)] for i in range(2)],
+    )
     assert nested.compute() == ((0, 1), (1, 2))
 
 
@@ -264,7 +280,13 @@ def test_annotations():
     assert layers[x.key].annotations == {"priority": 1, "retries": 3, "custom": "yes"}
     assert layers[y.key].annotations == {"priority": 1}
     assert layers[z.key].annotations is None
-    for wrong in ({"priority": "high"}, {"retries": -1}, {"workers": 3}, {"resources": 1}, {"allow_other_workers": 1}):
+    for wrong in (
+        {"priority": "high"},
+        {"retries": -1},
+        {"workers": 3},
+        {"resources": 1},
+        {"allow_other_workers": 1},
+    ):
         with pytest.raises(TypeError, match=next(iter(wrong))), weft.annotate(**wrong):
             pass
 
@@ -275,7 +297,11 @@ def test_names_in_keys():
     assert replace_name_in_key("z", {"x": "y"}) == "z"
     assert clone_key(("inc-1", 2), 0)[1] == 2
     assert clone_key("inc-1", 0) == clone_key("inc-1", 0) != clone_key("inc-1", 1)
-    for function in (get_name_from_key, lambda key: replace_name_in_key(key, {}), lambda key: clone_key(key, 0)):
+    for function in (
+        get_name_from_key,
+        lambda key: replace_name_in_key(key, {}),
+        lambda key: clone_key(key, 0),
+    ):
         with pytest.raises(TypeError):
             function(1)
 

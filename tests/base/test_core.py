@@ -74,7 +74,9 @@ def test_rewrites_keep_results(dsk):
     assert weft.get(fuse(dsk, [out])[0], out) == expected
     assert weft.get(fuse(dsk, [out], rename_keys=False)[0], out) == expected
     order = core.toposort(dsk)
-    assert all(order.index(read) < order.index(key) for key in dsk for read in core.get_dependencies(dsk, key))
+    assert all(
+        order.index(read) < order.index(key) for key in dsk for read in core.get_dependencies(dsk, key)
+    )
 
 
 def test_cull_and_inline():

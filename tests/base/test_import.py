@@ -8,12 +8,23 @@ import weft
 
 
 def run(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
 
 
 def test_import_weft_is_free_of_heavy_packages():
     loaded = set(run("import weft, sys; print(*sys.modules)"))
-    assert not loaded & {"numpy", "pandas", "pyarrow", "fsspec", "cloudpickle", "distributed", "dask", "asyncio"}
+    assert not loaded & {
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "fsspec",
+        "cloudpickle",
+        "distributed",
+        "dask",
+        "asyncio",
+    }
 
 
 def test_delayed_needs_no_numpy():
@@ -22,7 +33,16 @@ def test_delayed_needs_no_numpy():
 
 
 def test_names():
-    for name in ("annotate", "compute", "delayed", "get", "get_annotations", "is_dask_collection", "optimize", "persist"):
+    for name in (
+        "annotate",
+        "compute",
+        "delayed",
+        "get",
+        "get_annotations",
+        "is_dask_collection",
+        "optimize",
+        "persist",
+    ):
         assert callable(getattr(weft, name))
     assert weft.threaded.get and weft.core.get and weft.optimization.cull
     with pytest.raises(AttributeError, match="no_such_name"):

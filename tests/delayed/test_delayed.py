@@ -73,7 +73,16 @@ def test_methods_of_classes_can_be_delayed():
 
 
 @pytest.mark.parametrize(
-    "op", [operator.add, operator.sub, operator.mul, operator.floordiv, operator.truediv, operator.mod, operator.pow]
+    "op",
+    [
+        operator.add,
+        operator.sub,
+        operator.mul,
+        operator.floordiv,
+        operator.truediv,
+        operator.mod,
+        operator.pow,
+    ]
     + [operator.lshift, operator.rshift, operator.and_, operator.or_, operator.xor]
     + [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge, divmod],
 )
@@ -91,7 +100,12 @@ def test_unary_operators_matmul_and_indexing():
         def __rmatmul__(self, other):
             return ("right", other)
 
-    assert [f(delayed(-3)).compute() for f in (abs, operator.neg, operator.pos, operator.invert)] == [3, 3, -3, 2]
+    assert [f(delayed(-3)).compute() for f in (abs, operator.neg, operator.pos, operator.invert)] == [
+        3,
+        3,
+        -3,
+        2,
+    ]
     assert (delayed(Matrix()) @ 2).compute() == ("left", 2)
     assert (2 @ delayed(Matrix())).compute() == ("right", 2)
     rows = delayed([[1, 2, 3], [4, 5, 6]])
@@ -295,7 +309,14 @@ def test_a_call_with_many_arguments_and_a_long_chain():
 @pytest.mark.parametrize("dumps", [pickle.dumps, cloudpickle.dumps])
 def test_pickling(dumps):
     base = delayed(inc)(1)
-    for lazy in [base, delayed(dict)(base=[base, {"k": base}]), base + 1, base.real, delayed(inc), delayed([1, base])]:
+    for lazy in [
+        base,
+        delayed(dict)(base=[base, {"k": base}]),
+        base + 1,
+        base.real,
+        delayed(inc),
+        delayed([1, base]),
+    ]:
         again = pickle.loads(dumps(lazy))
         assert type(again) is type(lazy)
         assert again.key == lazy.key

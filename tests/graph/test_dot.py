@@ -78,7 +78,9 @@ def test_only_what_keys_need_is_drawn():
     assert texts == ["d"]
 
 
-@pytest.mark.parametrize("rankdir, axis, sign", [("BT", "cy", -1), ("TB", "cy", 1), ("LR", "cx", 1), ("RL", "cx", -1)])
+@pytest.mark.parametrize(
+    "rankdir, axis, sign", [("BT", "cy", -1), ("TB", "cy", 1), ("LR", "cx", 1), ("RL", "cx", -1)]
+)
 def test_arrows_lead_where_rankdir_says(rankdir, axis, sign):
     _, texts, circles, _ = svg({"a": 1, "b": (neg, "a"), "c": (neg, "b")}, rankdir=rankdir)
     at = {circle.find(f"{SVG}title").text: float(circle.get(axis)) for circle in circles}
@@ -100,7 +102,9 @@ def test_attributes_reach_the_picture():
     assert (len(circles), len(boxes)) == (4, 5)
     (diamond,) = root.iter(f"{SVG}polygon")
     assert diamond.get("stroke") == "#800080"
-    assert {path.get("stroke") for path in root.iter(f"{SVG}path") if path.get("fill") == "none"} == {"#ff0000"}
+    assert {path.get("stroke") for path in root.iter(f"{SVG}path") if path.get("fill") == "none"} == {
+        "#ff0000"
+    }
     assert next(root.iter(f"{SVG}rect")).get("fill") == "#000000"
     assert {text.get("fill") for text in root.iter(f"{SVG}text")} == {"#00ff00"}
 
@@ -113,7 +117,9 @@ def test_colours_follow_the_order():
     assert strokes["'b'"] != strokes["'c'"]
 
 
-@pytest.mark.parametrize("color", ["age", "freed", "memoryincreases", "memorydecreases", "memorypressure", "cpath"])
+@pytest.mark.parametrize(
+    "color", ["age", "freed", "memoryincreases", "memorydecreases", "memorypressure", "cpath"]
+)
 def test_colours_show_other_measures(color):
     _, texts, circles, _ = svg(DSK, color=color)
     assert all(text.isdigit() for text in texts)
@@ -153,7 +159,12 @@ def test_a_cyclic_graph_can_be_seen_but_not_ordered():
 
 def test_large_graphs_are_drawn_as_groups_and_say_so():
     graph = {("load-0123abcd", i): (neg, i) for i in range(5000)}
-    graph.update({("sum-4567abcd", i): (add, ("load-0123abcd", 2 * i), ("load-0123abcd", 2 * i + 1)) for i in range(2500)})
+    graph.update(
+        {
+            ("sum-4567abcd", i): (add, ("load-0123abcd", 2 * i), ("load-0123abcd", 2 * i + 1))
+            for i in range(2500)
+        }
+    )
     _, texts, circles, boxes = svg(graph)
     assert (len(circles), len(boxes)) == (0, 2)
     assert {"load", "5,000 tasks", "sum", "2,500 tasks", "7,500 tasks, shown as 2 groups"} == set(texts)
@@ -199,7 +210,7 @@ def test_dot_is_what_graphviz_reads():
     assert text.startswith("digraph {\n")
     assert '"\'a\'" [label="" shape=box]' in text
     assert text.count("->") == 2
-    assert r'say \"x\"' in text
+    assert r"say \"x\"" in text
 
 
 def draw_to_file(dsk, format):
@@ -273,7 +284,9 @@ def test_other_engines_are_asked_for_and_missed_by_name(monkeypatch, tmp_path):
 
 def test_graphviz_gets_the_same_picture():
     pytest.importorskip("graphviz")
-    graph = to_graphviz(DSK, node_attr={"color": "white"}, rankdir="LR", function_attributes={"c": {"label": "neg"}})
+    graph = to_graphviz(
+        DSK, node_attr={"color": "white"}, rankdir="LR", function_attributes={"c": {"label": "neg"}}
+    )
     assert graph.graph_attr["rankdir"] == "LR"
     assert graph.node_attr["color"] == "white"
     nodes = [line for line in graph.body if "[" in line]

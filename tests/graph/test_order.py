@@ -131,7 +131,11 @@ def test_keys_outside_the_graph_are_left_out():
 
 @pytest.mark.parametrize(
     "graph",
-    [{"a": (neg, "a")}, {"a": (neg, "b"), "b": (neg, "c"), "c": (add, "a", "d"), "d": 1}, {("a", 0): (neg, ("a", 0))}],
+    [
+        {"a": (neg, "a")},
+        {"a": (neg, "b"), "b": (neg, "c"), "c": (add, "a", "d"), "d": 1},
+        {("a", 0): (neg, ("a", 0))},
+    ],
 )
 def test_a_cycle_is_named(graph):
     with pytest.raises(RuntimeError, match="Cycle detected between the following keys:\n  -> ") as error:
@@ -139,7 +143,10 @@ def test_a_cycle_is_named(graph):
     named = str(error.value).split("\n  -> ")[1:]
     assert named[0] == named[-1]
     assert set(named) == {str(k) if isinstance(k, tuple) else repr(k) for k in graph if k != "d"}
-    reads = {key: [d for d in graph if d in task[1:]] if isinstance(task, tuple) else [] for key, task in graph.items()}
+    reads = {
+        key: [d for d in graph if d in task[1:]] if isinstance(task, tuple) else []
+        for key, task in graph.items()
+    }
     with pytest.raises(RuntimeError, match="Cycle detected"):
         order(graph, reads)
 
@@ -172,4 +179,6 @@ def test_diagnostics_measures_what_dask_measures(lists):
     ours, pressure = diagnostics(graph, places)
     theirs, expected = dask.order.diagnostics(graph, places)
     assert pressure == expected
-    assert {key: tuple(info) for key, info in ours.items()} == {key: tuple(info) for key, info in theirs.items()}
+    assert {key: tuple(info) for key, info in ours.items()} == {
+        key: tuple(info) for key, info in theirs.items()
+    }

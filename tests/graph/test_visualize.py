@@ -40,7 +40,12 @@ def test_a_delayed_object_draws_what_it_needs(tmp_path):
 
 def test_several_collections_and_lists_of_them_make_one_picture(tmp_path):
     a, b = inc(1), inc(2)
-    for name, args in {"some": (a, b), "list": ([a, b],), "dict": ({"a": a, "b": [b]},), "mixed": (a, [b], 3)}.items():
+    for name, args in {
+        "some": (a, b),
+        "list": ([a, b],),
+        "dict": ({"a": a, "b": [b]},),
+        "mixed": (a, [b], 3),
+    }.items():
         weft.visualize(*args, filename=tmp_path / f"{name}.svg")
         assert calls(tmp_path / f"{name}.svg") == ["inc", "inc"], name
 
@@ -62,7 +67,12 @@ def test_a_pure_call_made_twice_is_one_circle(tmp_path):
 def test_options_pass_through(tmp_path, optimize_graph):
     total = add(inc(1), inc(2))
     total.visualize(
-        filename=tmp_path / "options", format="svg", optimize_graph=optimize_graph, color="order", maxval=10, verbose=True
+        filename=tmp_path / "options",
+        format="svg",
+        optimize_graph=optimize_graph,
+        color="order",
+        maxval=10,
+        verbose=True,
     )
     assert {"0", "1", "2"} <= set(calls(tmp_path / "options.svg"))
 

@@ -1,5 +1,7 @@
 //! The answer does not depend on how the rows are cut into partitions and batches.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 mod common;
 
 use std::sync::Arc;

@@ -19,6 +19,9 @@ use weft_io::{
 use crate::arrow::{PyFrame, label_to_py};
 use crate::task::{error_to_py, host_error};
 
+/// A column whose dtype changed as it was read: label, planned dtype, dtype found.
+type Promoted<'py> = (Bound<'py, PyAny>, String, String);
+
 /// CSV files with the same columns, cut into partitions.
 ///
 /// ``paths`` are local, and may have wildcards, unless ``filesystem`` (of fsspec) is given.
@@ -93,7 +96,7 @@ impl PyCsvSource {
         py: Python<'py>,
         partition: usize,
         columns: Option<Vec<usize>>,
-    ) -> PyResult<(PyFrame, Vec<(Bound<'py, PyAny>, String, String)>)> {
+    ) -> PyResult<(PyFrame, Vec<Promoted<'py>>)> {
         let count = self.source.schema().len();
         if partition >= self.source.partitions() {
             let message = format!("partition {partition} of {}", self.source.partitions());

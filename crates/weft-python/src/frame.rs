@@ -22,6 +22,9 @@ use crate::graph::Graph;
 use crate::key::key_to_py;
 use crate::task::{PyValue, host_error, value_to_py};
 
+/// A column that needed another dtype than planned: path, partition, label, planned dtype, dtype found.
+type Promoted<'py> = (String, usize, Bound<'py, PyAny>, String, String);
+
 /// An expression over tables: immutable, shared, named by its content.
 ///
 /// Two handles are equal when they describe the same thing. Operations that have no native kernel
@@ -343,10 +346,7 @@ impl FrameExpr {
 
     /// Columns of CSV sources below that needed another dtype than planned, since the last call:
     /// ``[(path, partition, label, from, to), …]``.
-    fn take_promotions<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<Vec<(String, usize, Bound<'py, PyAny>, String, String)>> {
+    fn take_promotions<'py>(&self, py: Python<'py>) -> PyResult<Vec<Promoted<'py>>> {
         let mut found = Vec::new();
         for source in self.expr.sources() {
             for (promotion, label) in source.take_promotions() {

@@ -71,11 +71,7 @@ fn order_dependencies(py: Python<'_>, dependencies: Vec<Vec<u32>>, names: Vec<St
 
 /// `when_run`, `when_released`, `age` and `freed` of each task under an order.
 #[pyfunction]
-fn pressure_of(
-    py: Python<'_>,
-    dependencies: Vec<Vec<u32>>,
-    priorities: Vec<u32>,
-) -> PyResult<(Vec<u32>, Vec<u32>, Vec<u32>, Vec<u32>)> {
+fn pressure_of(py: Python<'_>, dependencies: Vec<Vec<u32>>, priorities: Vec<u32>) -> PyResult<[Vec<u32>; 4]> {
     check_numbers(&dependencies)?;
     let mut places = priorities.clone();
     places.sort_unstable();
@@ -87,7 +83,7 @@ fn pressure_of(
         return Err(PyValueError::new_err("the order runs a task before one that it depends on"));
     }
     let pressure = py.detach(|| Pressure::of(&dag_from(dependencies), &priorities));
-    Ok((pressure.when_run, pressure.when_released, pressure.age, pressure.freed))
+    Ok([pressure.when_run, pressure.when_released, pressure.age, pressure.freed])
 }
 
 fn check_numbers(dependencies: &[Vec<u32>]) -> PyResult<()> {
@@ -240,13 +236,16 @@ fn draw<'py>(
 /// A node as Python sees it: name, label, shape, other attributes.
 type Element<'py> = (String, String, &'static str, Bound<'py, PyDict>);
 
+/// An edge as Python sees it: the names of its ends.
+type Edge = (String, String);
+
 /// The nodes and edges of the picture of a graph, for other programs to draw: `(name, label, shape,
 /// attributes)` and `(name, name)`.
 #[pyfunction]
 fn elements<'py>(
     graph: &Bound<'py, PyAny>,
     request: Request<'py>,
-) -> PyResult<(Bound<'py, PyList>, Vec<(String, String)>)> {
+) -> PyResult<(Bound<'py, PyList>, Vec<Edge>)> {
     let py = graph.py();
     let picture = picture(graph, request)?;
     let nodes = PyList::empty(py);

@@ -387,14 +387,6 @@ impl<'py> Walker<'py> {
         Ok(())
     }
 
-    #[inline(never)]
-    fn bounds(&mut self, object: &Bound<'py, PyAny>) -> PyResult<()> {
-        for part in [intern!(self.py, "start"), intern!(self.py, "stop"), intern!(self.py, "step")] {
-            self.walk(&object.getattr(part)?)?;
-        }
-        Ok(())
-    }
-
     /// A class by its name where that is enough to find it, else by what it is made of.
     #[inline(never)]
     fn class(&mut self, class: &Bound<'py, PyAny>, known: &Known) -> PyResult<()> {
