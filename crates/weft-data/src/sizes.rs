@@ -4,7 +4,7 @@ use arrow_array::Array;
 use arrow_buffer::Buffer;
 use arrow_data::ArrayData;
 
-use crate::{Frame, ipc};
+use crate::{Frame, NdArray, ipc};
 
 /// An allocation that values may share: where it is and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,6 +22,13 @@ pub(crate) fn allocations(frame: &Frame) -> Vec<Allocation> {
     found.sort_unstable();
     found.dedup_by_key(|a| a.address);
     found
+}
+
+/// The memory below a block. What is borrowed costs nothing: its owner keeps it anyway.
+pub(crate) fn array_allocation(array: &NdArray) -> Allocation {
+    let memory = array.memory();
+    let nbytes = if array.borrow().is_some() { 0 } else { memory.capacity() };
+    Allocation { address: memory.data_ptr().as_ptr() as usize, nbytes }
 }
 
 pub(crate) fn frame_nbytes(frame: &Frame) -> usize {

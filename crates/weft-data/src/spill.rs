@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{CodecError, Decode, Value, ipc};
+use crate::{CodecError, Decode, NdArray, NdType, Shape, Value, ipc};
 
 const PREFIX: &str = "weft-spill-";
 /// A directory that is being set up; it gets its final name once its lock is held.
@@ -94,6 +94,7 @@ pub(crate) struct SpillFile {
 #[derive(Debug)]
 enum Form {
     Frame(Box<ipc::Shell>),
+    Array(Box<(NdType, Shape)>),
     Bytes,
     Object(Decode),
 }
@@ -106,6 +107,10 @@ impl SpillFile {
         let mut sink = BufWriter::with_capacity(BUFFER_BYTES, File::create(&spilled.path)?);
         match value {
             Value::Frame(frame) => spilled.form = Form::Frame(Box::new(ipc::write(frame, &mut sink)?)),
+            Value::Array(array) => {
+                array.encode(&mut sink)?;
+                spilled.form = Form::Array(Box::new((array.dtype().clone(), array.shape().into())));
+            }
             Value::Bytes(bytes) => sink.write_all(bytes)?,
             Value::Object(object) => {
                 object.encode(&mut sink)?;
@@ -122,6 +127,11 @@ impl SpillFile {
             Form::Frame(shell) => {
                 let mut source = BufReader::with_capacity(BUFFER_BYTES, file);
                 Ok(Value::Frame(Arc::new(ipc::read(shell, &mut source)?)))
+            }
+            Form::Array(shell) => {
+                let mut source = BufReader::with_capacity(BUFFER_BYTES, file);
+                let (dtype, shape) = &**shell;
+                Ok(Value::Array(Arc::new(NdArray::decode(dtype.clone(), shape, &mut source)?)))
             }
             Form::Bytes => Ok(Value::Bytes(fs::read(&self.path)?.into())),
             Form::Object(decode) => {

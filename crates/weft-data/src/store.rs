@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use ahash::AHashMap;
 use parking_lot::Mutex;
 
-use crate::sizes::{Allocation, allocations};
+use crate::sizes::{Allocation, allocations, array_allocation};
 use crate::spill::{SpillDirectory, SpillFile};
 use crate::{CodecError, DataError, Value};
 
@@ -450,6 +450,7 @@ impl Cost {
     fn of(value: &Value) -> Cost {
         match value {
             Value::Frame(frame) => Cost::Allocations(allocations(frame).into()),
+            Value::Array(array) => Cost::Allocations([array_allocation(array)].into()),
             other => Cost::Bytes(other.nbytes()),
         }
     }

@@ -5,13 +5,15 @@ use std::fmt;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use crate::{CodecError, Frame};
+use crate::{CodecError, ErrorKind, Frame, NdArray, TaskError};
 
 /// What a task returns. Cloning shares.
 #[derive(Clone, Debug)]
 pub enum Value {
     /// A table: a partition of a dataframe.
     Frame(Arc<Frame>),
+    /// A block of an array.
+    Array(Arc<NdArray>),
     Bytes(Arc<[u8]>),
     /// Something only the host language understands.
     Object(Arc<dyn Object>),
@@ -34,12 +36,18 @@ pub trait Object: Any + Send + Sync + fmt::Debug {
     fn decoder(&self) -> Decode;
 
     fn as_any(&self) -> &dyn Any;
+
+    /// The block of an array that it is, over the object's own memory.
+    fn to_array(&self) -> Result<Arc<NdArray>, TaskError> {
+        Err(TaskError::native(ErrorKind::Type, format!("expected a block of an array, got {self:?}")))
+    }
 }
 
 impl Value {
     pub fn nbytes(&self) -> usize {
         match self {
             Value::Frame(frame) => crate::sizes::frame_nbytes(frame),
+            Value::Array(array) => crate::sizes::array_allocation(array).nbytes,
             Value::Bytes(bytes) => bytes.len(),
             Value::Object(object) => object.nbytes(),
         }
@@ -49,6 +57,7 @@ impl Value {
     pub fn is_shared(&self) -> bool {
         match self {
             Value::Frame(frame) => Arc::strong_count(frame) > 1,
+            Value::Array(array) => Arc::strong_count(array) > 1,
             Value::Bytes(bytes) => Arc::strong_count(bytes) > 1,
             Value::Object(object) => Arc::strong_count(object) > 1,
         }

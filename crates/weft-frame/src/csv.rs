@@ -8,9 +8,9 @@ use weft_data::TaskError;
 use weft_graph::Key;
 use weft_io::{CsvSource, Promotion};
 
-use crate::digest::Hasher;
 use crate::expr::{Expr, Field};
 use crate::source::{Sink, Source};
+use weft_data::Hasher;
 
 /// A planned CSV source as a table, and what reading it found out.
 #[derive(Debug)]

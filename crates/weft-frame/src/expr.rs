@@ -7,10 +7,10 @@ use weft_data::{DType, Kind, WorkRef};
 use weft_graph::Key;
 
 use crate::aggregate::Func;
-use crate::digest::Hasher;
 use crate::kernel::Op;
 use crate::scalar::Literal;
 use crate::source::Source;
+use weft_data::Hasher;
 
 /// A column as an expression promises it.
 #[derive(Clone, Debug, PartialEq)]

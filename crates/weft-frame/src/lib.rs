@@ -13,7 +13,6 @@
 mod aggregate;
 mod build;
 mod csv;
-mod digest;
 mod dtype;
 mod error;
 mod explain;
@@ -39,5 +38,5 @@ pub use source::{MemorySource, Sink, Source};
 
 /// The hash that identifies a text, for tokens made by the host.
 pub fn digest(text: &str) -> u128 {
-    digest::Hasher::new("token").text(text).finish()
+    weft_data::Hasher::new("token").text(text).finish()
 }

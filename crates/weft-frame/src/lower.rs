@@ -9,11 +9,11 @@ use hashbrown::HashMap;
 use weft_data::{LayerRef, WorkRef};
 use weft_graph::{Axis, Key, Layer, Read, Rule};
 
-use crate::digest::Hasher;
 use crate::error::ExprError;
 use crate::expr::{Expr, HostReads, Node};
 use crate::plan::{self, Limit, Plan};
 use crate::work::{Alias, Combine, Extract, Finished, Join, StageWork};
+use weft_data::Hasher;
 
 type Result<T> = std::result::Result<T, ExprError>;
 

@@ -15,11 +15,11 @@ use weft_data::{DType, Kind};
 use weft_graph::Key;
 
 use crate::aggregate::Spec;
-use crate::digest::Hasher;
 use crate::error::ExprError;
 use crate::expr::{Arg, Expr, Node};
 use crate::kernel::Op;
 use crate::scalar::Literal;
+use weft_data::Hasher;
 
 type Result<T> = std::result::Result<T, ExprError>;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use weft_data::{DType, TimeUnit};
 
-use crate::digest::Hasher;
+use weft_data::Hasher;
 
 /// One value of a column.
 #[derive(Clone, Debug, PartialEq)]

@@ -31,6 +31,9 @@ pub enum Rule {
     Explicit { keys: Arc<[Key]>, starts: Vec<u32>, reads: Vec<(u32, u32)> },
     /// A grid of tasks with keys `(name, i, j, …)`, numbered row by row.
     Grid { shape: Vec<u32>, reads: Vec<Read> },
+    /// A grid of tasks whose reads follow no rule: task `i` reads `reads[starts[i]..starts[i + 1]]`
+    /// (an index with an array, blocks cut anew).
+    Table { shape: Vec<u32>, starts: Arc<[u32]>, reads: Arc<[(u32, u32)]> },
 }
 
 /// The tasks of one input layer that a task of a grid reads: one [`Axis`] for each axis of the
@@ -103,6 +106,23 @@ impl<W> Layer<W> {
                     reads.iter().find_map(check_read)
                 }
             }
+            Rule::Table { shape, starts, reads } => {
+                let tasks = shape.iter().try_fold(1u32, |product, &n| product.checked_mul(n));
+                if tasks.is_none_or(|n| n == u32::MAX || starts.len() != n as usize + 1)
+                    || starts.first() != Some(&0)
+                    || starts.last().copied() != u32::try_from(reads.len()).ok()
+                    || starts.windows(2).any(|w| w[0] > w[1])
+                {
+                    Some(format!(
+                        "its {} reads are not divided among the tasks of a grid of {shape:?}",
+                        reads.len()
+                    ))
+                } else if reads.iter().any(|&(input, _)| input == u32::MAX) {
+                    Some("a task of a grid reads its own layer".to_owned())
+                } else {
+                    reads.iter().find_map(check_read)
+                }
+            }
             Rule::Grid { shape, reads } => {
                 let tasks = shape.iter().try_fold(1u32, |product, &n| product.checked_mul(n));
                 if tasks.is_none_or(|n| n == u32::MAX) {
@@ -121,7 +141,9 @@ impl<W> Layer<W> {
         match &self.rule {
             Rule::Single { .. } => 1,
             Rule::Explicit { keys, .. } => keys.len(),
-            Rule::Grid { shape, .. } => shape.iter().map(|&n| n as usize).product(),
+            Rule::Grid { shape, .. } | Rule::Table { shape, .. } => {
+                shape.iter().map(|&n| n as usize).product()
+            }
         }
     }
 
@@ -134,7 +156,7 @@ impl<W> Layer<W> {
         match &self.rule {
             Rule::Single { .. } => self.name.clone(),
             Rule::Explicit { keys, .. } => keys[index as usize].clone(),
-            Rule::Grid { shape, .. } => {
+            Rule::Grid { shape, .. } | Rule::Table { shape, .. } => {
                 let mut parts = vec![Key::Int(0); shape.len() + 1];
                 parts[0] = self.name.clone();
                 let mut rest = index;
@@ -153,6 +175,10 @@ impl<W> Layer<W> {
         match &self.rule {
             Rule::Single { reads } => reads.iter().for_each(|&(l, t)| visit(l, t)),
             Rule::Explicit { starts, reads, .. } => {
+                let i = index as usize;
+                reads[starts[i] as usize..starts[i + 1] as usize].iter().for_each(|&(l, t)| visit(l, t));
+            }
+            Rule::Table { starts, reads, .. } => {
                 let i = index as usize;
                 reads[starts[i] as usize..starts[i + 1] as usize].iter().for_each(|&(l, t)| visit(l, t));
             }
@@ -176,7 +202,7 @@ impl<W> Layer<W> {
         match &self.rule {
             Rule::Single { .. } => smallvec::SmallVec::new(),
             Rule::Explicit { keys, .. } => smallvec::smallvec![keys.len() as u32],
-            Rule::Grid { shape, .. } => shape.iter().copied().collect(),
+            Rule::Grid { shape, .. } | Rule::Table { shape, .. } => shape.iter().copied().collect(),
         }
     }
 }

@@ -154,7 +154,7 @@ fn position(layer: &Layer<WorkRef>, key: &Key) -> Option<u32> {
     match &layer.rule {
         Rule::Single { .. } => (layer.name == *key).then_some(0),
         Rule::Explicit { keys, .. } => keys.iter().position(|k| k == key).map(|i| i as u32),
-        Rule::Grid { shape, .. } => {
+        Rule::Grid { shape, .. } | Rule::Table { shape, .. } => {
             let Key::Tuple(parts) = key else { return None };
             if parts.len() != shape.len() + 1 || parts[0] != layer.name {
                 return None;
@@ -609,7 +609,7 @@ impl LayerView {
     }
 
     fn is_materialized(&self) -> bool {
-        !matches!(self.layer.rule, Rule::Grid { .. })
+        !matches!(self.layer.rule, Rule::Grid { .. } | Rule::Table { .. })
     }
 
     fn __len__(&self) -> usize {

@@ -4,6 +4,7 @@
 
 use pyo3::prelude::*;
 
+mod array;
 mod arrow;
 mod csv;
 mod delayed;
@@ -12,6 +13,7 @@ mod frame;
 mod graph;
 mod host;
 mod key;
+mod ndarray;
 mod picture;
 mod portable;
 mod spec;
@@ -29,6 +31,8 @@ fn _weft(module: &Bound<'_, PyModule>) -> PyResult<()> {
     tokenize::register(module)?;
     picture::register(module)?;
     arrow::register(module)?;
+    ndarray::register(module)?;
+    array::register(module)?;
     csv::register(module)?;
     frame::register(module)?;
     host::register(module)?;

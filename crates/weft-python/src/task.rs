@@ -13,7 +13,7 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
-use weft_data::{CodecError, Decode, ErrorKind, Lane, Object, TaskError, Value, Work};
+use weft_data::{CodecError, Decode, ErrorKind, Lane, NdArray, Object, TaskError, Value, Work};
 
 use crate::spec::Node;
 
@@ -68,6 +68,10 @@ impl Object for PyValue {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+
+    fn to_array(&self) -> Result<Arc<NdArray>, TaskError> {
+        crate::array::to_array(&self.object)
     }
 }
 
@@ -184,6 +188,7 @@ pub(crate) fn value_to_py<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound
             Some(value) => Ok(value.object.bind(py).clone()),
             None => Err(PyTypeError::new_err("this value belongs to another language than Python")),
         },
+        Value::Array(array) => crate::ndarray::to_numpy(py, array),
         Value::Bytes(bytes) => Ok(PyBytes::new(py, bytes).into_any()),
         Value::Frame(frame) => crate::arrow::to_pandas(py, frame.clone(), crate::arrow::Lend::Writable),
     }

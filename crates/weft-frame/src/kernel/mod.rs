@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use weft_data::DType;
 
-use crate::digest::Hasher;
 use crate::error::ExprError;
 use crate::scalar::Scalar;
+use weft_data::Hasher;
 
 mod arithmetic;
 mod compare;

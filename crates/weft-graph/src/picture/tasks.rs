@@ -109,7 +109,9 @@ impl<W, F: Fn(TaskId) -> Role> TaskView for (&Expanded<W>, F) {
     fn grid(&self, task: TaskId) -> Option<(u32, Vec<u32>)> {
         let layer = self.0.origins[task.index()].layer;
         match &self.0.layers[layer as usize].rule {
-            crate::Rule::Grid { shape, .. } => Some((layer, shape.clone())),
+            crate::Rule::Grid { shape, .. } | crate::Rule::Table { shape, .. } => {
+                Some((layer, shape.clone()))
+            }
             _ => None,
         }
     }

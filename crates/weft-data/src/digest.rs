@@ -1,8 +1,9 @@
 //! Content hashes: the deterministic names of expressions.
 
-use weft_data::DType;
 use weft_graph::Key;
 use xxhash_rust::xxh3::Xxh3;
+
+use crate::DType;
 
 /// Feeds a 128-bit hash. Everything is written with its length or a tag, so that two different
 /// contents never feed the same bytes.
