@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-JOBS = ["delayed_inc", "delayed_inc_100k", "delayed_tree", "million", "tokenize", "taxi"]
+JOBS = ["delayed_inc", "delayed_inc_100k", "delayed_tree", "million", "taxi"]
 
 
 def measure(job: str, system: str) -> dict:
