@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -228,7 +229,7 @@ def natural_sort_key(s: str) -> list[str | int]:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", s)]
 
 
-_HEX = re.compile("[a-f]+")
+_SHORT_TOKEN = re.compile("[a-f]{8}")  # letters only: with digits it is no word anyway
 _TOKEN = re.compile("[a-f0-9]{32}")
 
 
@@ -243,24 +244,22 @@ def key_split(s: Any) -> str:
     >>> key_split("ae05086432ca935f6eba409a8ecd4896"), key_split(None)
     ('data', 'Other')
     """
-    if type(s) is bytes:
-        return key_split(s.decode())
-    try:
-        if type(s) is tuple:
-            return key_split(s[0])
-        first, *words = s.split("-")
-        name = first if first[0].isalpha() else first.split(",")[0].strip("_'()\"")
-        for word in words:
-            if not word.isalpha() or (len(word) == 8 and _HEX.match(word)):
-                break
-            name += f"-{word}"
-        if _TOKEN.fullmatch(name):
-            return "data"
-        if name[0] == "<":  # the repr of an object
-            name = name.strip("<>").split()[0].split(".")[-1]
-        return name
-    except Exception:
+    while isinstance(s, tuple) and s:
+        s = s[0]
+    text = s.decode() if isinstance(s, bytes) else s
+    if not isinstance(text, str) or not text:
         return "Other"
+    if text[0] == "<":  # the repr of an object: its type's name
+        words = text.strip("<>").split()
+        return words[0].rpartition(".")[2] if words else "Other"
+    head, *rest = text.split("-")
+    if not head:
+        return "Other"
+    if not head[0].isalpha():  # the text of a tuple
+        head = head.partition(",")[0].strip("_'()\"")
+    named = itertools.takewhile(lambda word: word.isalpha() and not _SHORT_TOKEN.fullmatch(word), rest)
+    name = "-".join([head, *named])
+    return "data" if _TOKEN.fullmatch(name) else name
 
 
 def key_split_group(x: Any) -> str:

@@ -465,28 +465,28 @@ def cytoscape_graph(
         nodeDimensionsIncludeLabels=True,
     )
     widget.graph.add_graph_from_json(_to_cytoscape_json(dsk, **kwargs), directed=True)
+    # As in the pictures that weft draws itself: outlined shapes as wide as their text, thin dark lines.
     node = {
-        "font-family": "helvetica",
-        "font-size": "24px",
-        "font-weight": "bold",
-        "color": "black",
-        "background-color": "#eee",
+        "shape": "data(shape)",
+        "label": "data(label)",
+        "width": "label",
+        "height": "label",
+        "padding": "10px",
+        "background-color": "#ffffff",
+        "border-width": 2,
         "border-color": "data(color)",
-        "border-width": 4,
-        "opacity": "1.0",
+        "color": "#1b1b1f",
+        "font-size": "16px",
         "text-valign": "center",
         "text-halign": "center",
-        "label": "data(label)",
-        "shape": "data(shape)",
-        "width": 64,
-        "height": 64,
     }
+    line = "#44474f"
     edge = {
-        "width": 8,
-        "line-color": "gray",
-        "target-arrow-shape": "triangle",
-        "target-arrow-color": "gray",
         "curve-style": "bezier",
+        "width": 2,
+        "line-color": line,
+        "target-arrow-color": line,
+        "target-arrow-shape": "triangle",
     }
     widget.set_style(
         [
