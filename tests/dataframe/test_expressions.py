@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
 from weft._engine import execute
-from weft._weft import FrameExpr, lower_many
+from weft._weft import frame_host, lower_many
+from weft.base import tokenize
 
 FLOATS = [0.0, -0.0, 1.0, 1.5, -2.5, 3.25, np.nan, np.inf, -np.inf, 1e300, 0.1]
 TEXTS = ["", "a", "b", "ab", "é", None]
@@ -45,16 +46,18 @@ def expression(table, cuts):
     """The table in partitions, brought in by a host step."""
     edges = [0, *sorted(cut % (len(table) + 1) for cut in cuts), len(table)]
     parts = [table.iloc[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    schema = [(label, str(dtype)) for label, dtype in table.dtypes.items()]
-    return FrameExpr.host(
+    fields = [(label, str(dtype)) for label, dtype in table.dtypes.items()]
+    return frame_host(
+        "table",
+        tokenize(parts),
         lambda i: parts[i],
         [],
         len(parts),
-        schema,
-        token=str(id(parts)),
-        name="table",
-        numbered=True,
+        "table",
+        fields,
+        whole=False,
         fallback=False,
+        writes=False,
     )
 
 

@@ -77,6 +77,17 @@ impl Expr {
                     step.name
                 )));
             }
+            if let HostReads::Listed(lists) = &input.reads {
+                let beyond = lists.iter().flatten().find(|&&i| i >= n);
+                if step.inputs.len() != 1 || lists.len() != npartitions as usize || beyond.is_some() {
+                    return Err(ExprError::Invalid(format!(
+                        "{} makes {npartitions} partitions from {} inputs with {} lists of {n} partitions",
+                        step.name,
+                        step.inputs.len(),
+                        lists.len()
+                    )));
+                }
+            }
         }
         Ok(Expr::new(Node::Host(step), schema, npartitions))
     }

@@ -133,12 +133,15 @@ pub struct HostInput {
 }
 
 /// Which partitions of an input a task of a host step gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostReads {
     /// Its own.
     Aligned,
     /// All of them, in order.
     All,
+    /// Task `i` gets the partitions `lists[i]`, in this order (repartitioning, windows). Only for
+    /// the one input of a step.
+    Listed(Arc<[Vec<u32>]>),
 }
 
 #[derive(Clone, Debug)]
@@ -214,6 +217,38 @@ impl Expr {
             }
         }
         found
+    }
+
+    /// Number of rows, if the sources know theirs and nothing selects among them.
+    pub fn known_rows(&self) -> Option<usize> {
+        (0..self.npartitions()).map(|i| self.rows(i)).sum()
+    }
+
+    fn rows(&self, partition: u32) -> Option<usize> {
+        match self.node() {
+            Node::Source(source) => source.rows(partition),
+            Node::Project { input, .. }
+            | Node::Column { input, .. }
+            | Node::Assign { input, .. }
+            | Node::Rename { input, .. } => input.rows(partition),
+            Node::Table { columns } => columns.first()?.1.rows(partition),
+            Node::Elementwise { args, .. } => args.iter().find_map(|arg| match arg {
+                Arg::Series(series) => Some(series.rows(partition)),
+                _ => None,
+            })?,
+            Node::Partitions { input, which } => input.rows(*which.get(partition as usize)?),
+            Node::Concat { inputs } => {
+                let mut at = partition;
+                for input in inputs {
+                    match at.checked_sub(input.npartitions()) {
+                        Some(rest) => at = rest,
+                        None => return input.rows(at),
+                    }
+                }
+                None
+            }
+            _ => None,
+        }
     }
 
     /// The deterministic name that its keys start with: `read_csv-<hash>`.
@@ -304,6 +339,14 @@ impl Node {
                 h.text("host").digest(step.token).number(step.inputs.len() as u64);
                 for input in &step.inputs {
                     h.digest(input.expr.digest()).number((input.reads == HostReads::All) as u64);
+                    if let HostReads::Listed(lists) = &input.reads {
+                        for list in lists.iter() {
+                            h.number(list.len() as u64);
+                            list.iter().for_each(|&i| {
+                                h.number(i as u64);
+                            });
+                        }
+                    }
                 }
             }
             Node::Project { input, labels } => {

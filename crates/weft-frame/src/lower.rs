@@ -179,7 +179,18 @@ impl Lowering {
                 let (mut inputs, mut reads) = (Vec::new(), Vec::new());
                 for (i, input) in step.inputs.iter().enumerate() {
                     inputs.push(self.layer(&input.expr)?);
-                    let axis = match input.reads {
+                    let axis = match &input.reads {
+                        HostReads::Listed(lists) => {
+                            let keys = partition_keys(&name, lists.len());
+                            let mut starts = vec![0];
+                            let mut reads = Vec::new();
+                            for list in lists.iter() {
+                                reads.extend(list.iter().map(|&task| (0, task)));
+                                starts.push(reads.len() as u32);
+                            }
+                            let rule = Rule::Explicit { keys, starts, reads };
+                            return Ok(layer(name, inputs, rule, step.work.clone()));
+                        }
                         HostReads::All => Axis::All,
                         HostReads::Aligned if input.expr.npartitions() == n => {
                             Axis::Along { own: 0, offset: 0 }
@@ -324,7 +335,11 @@ fn gather(name: Key, input: LayerRef, work: WorkRef) -> LayerRef {
 }
 
 fn alias(name: Key, inputs: Vec<LayerRef>, reads: Vec<(u32, u32)>) -> LayerRef {
-    let keys = (0..reads.len()).map(|i| Key::Tuple([name.clone(), Key::Int(i as i64)].into())).collect();
+    let keys = partition_keys(&name, reads.len());
     let starts = (0..=reads.len() as u32).collect();
     layer(name, inputs, Rule::Explicit { keys, starts, reads }, Arc::new(Alias))
+}
+
+fn partition_keys(name: &Key, n: usize) -> Arc<[Key]> {
+    (0..n).map(|i| Key::Tuple([name.clone(), Key::Int(i as i64)].into())).collect()
 }

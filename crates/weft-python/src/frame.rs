@@ -3,24 +3,19 @@
 //! Every method either gives a new handle or raises `NotImplementedError`, which says that there
 //! is no native kernel with exactly pandas' result: the face then makes a host step of it.
 
-use std::fmt;
-use std::sync::Arc;
-
 use pyo3::exceptions::{PyKeyError, PyNotImplementedError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString, PyTuple};
-use weft_data::{DType, Kind, Lane, LayerRef, TaskError, TimeUnit, Value, Work};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString};
+use weft_data::{DType, Kind, LayerRef, TimeUnit};
 use weft_frame::{
-    Agg, Arg, BinaryOp, CsvTable, DtField, Expr, ExprError, Field, Func, HostInput, HostReads, HostStep,
-    Literal, Node, Op, Scalar, Schema, UnaryOp, lower,
+    Agg, Arg, BinaryOp, CsvTable, DtField, Expr, ExprError, Func, Literal, Node, Op, Scalar, UnaryOp, lower,
 };
 use weft_graph::Key;
 
-use crate::arrow::{self, Lend, label_to_py};
+use crate::arrow::{self, label_to_py};
 use crate::csv::PyCsvSource;
 use crate::graph::Graph;
 use crate::key::key_to_py;
-use crate::task::{PyValue, host_error, value_to_py};
 
 /// A column that needed another dtype than planned: path, partition, label, planned dtype, dtype found.
 type Promoted<'py> = (String, usize, Bound<'py, PyAny>, String, String);
@@ -172,91 +167,6 @@ fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-/// A Python function on partitions: the fallback, and how Python brings in data.
-struct PyStep {
-    function: Py<PyAny>,
-    name: String,
-    /// For each input, how many partitions a task gets as a list; `None`: its own, as it is.
-    lists: Vec<Option<usize>>,
-    /// The partition's number comes first.
-    numbered: bool,
-}
-
-impl fmt::Debug for PyStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PyStep({})", self.name)
-    }
-}
-
-impl PyStep {
-    fn call<'py>(&self, py: Python<'py>, index: u32, inputs: &mut [Value]) -> PyResult<Bound<'py, PyAny>> {
-        let mut args: Vec<Bound<'py, PyAny>> = Vec::with_capacity(self.lists.len() + 1);
-        if self.numbered {
-            args.push(PyInt::new(py, index).into_any());
-        }
-        let mut inputs = inputs.iter_mut();
-        let mut next = || match inputs.next() {
-            // A frame that nobody else holds is handed over without a copy.
-            Some(slot @ Value::Frame(_)) => match std::mem::replace(slot, Value::Bytes([].into())) {
-                Value::Frame(frame) => arrow::to_pandas(py, frame, Lend::Writable),
-                other => value_to_py(py, &other),
-            },
-            Some(value) => value_to_py(py, value),
-            None => Err(PyValueError::new_err(format!("{} got too few partitions", self.name))),
-        };
-        for list in &self.lists {
-            args.push(match list {
-                None => next()?,
-                Some(n) => {
-                    let items = (0..*n).map(|_| next()).collect::<PyResult<Vec<_>>>()?;
-                    PyList::new(py, items)?.into_any()
-                }
-            });
-        }
-        self.function.bind(py).call1(PyTuple::new(py, args)?)
-    }
-}
-
-impl Work for PyStep {
-    fn lane(&self) -> Lane {
-        Lane::Host
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
-        Python::attach(|py| {
-            self.call(py, index, inputs).map(|object| PyValue::value(object.unbind())).map_err(host_error)
-        })
-    }
-}
-
-/// A partition made by Python, for native steps.
-#[derive(Debug)]
-struct ToFrame;
-
-impl Work for ToFrame {
-    fn lane(&self) -> Lane {
-        Lane::Host
-    }
-
-    fn name(&self) -> &str {
-        "to-frame"
-    }
-
-    fn run(&self, _index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
-        if let Value::Frame(_) = &inputs[0] {
-            return Ok(inputs[0].clone());
-        }
-        Python::attach(|py| {
-            let frame = value_to_py(py, &inputs[0]).and_then(|object| arrow::from_pandas(&object));
-            frame.map(|frame| Value::Frame(Arc::new(frame))).map_err(host_error)
-        })
-    }
-}
-
 /// Lowers several expressions together, so that they share the passes over what they have in
 /// common. Gives their graph, and for each expression the list of its keys.
 #[pyfunction]
@@ -288,60 +198,9 @@ impl FrameExpr {
         FrameExpr { expr: CsvTable::new(source.source.clone(), name, token).expr() }
     }
 
-    /// What a Python function makes of partitions.
-    ///
-    /// `function` gets one argument for each input: its own partition as pandas object, or with
-    /// ``reads="all"`` a list of all partitions; with `numbered`, the partition's number comes first.
-    /// `inputs` is ``[(FrameExpr, "aligned" or "all"), …]`` (aligned: as many partitions as asked for, or
-    /// one, which every task gets). `schema` is ``[(label, dtype name or None), …]``. Native steps can follow if
-    /// no dtype is None. `token` identifies function and arguments.
-    #[staticmethod]
-    #[pyo3(signature = (function, inputs, npartitions, schema, *, token, name, kind="table", numbered=false, fallback=true))]
-    #[allow(clippy::too_many_arguments, reason = "keywords of a Python call")]
-    fn host(
-        function: Py<PyAny>,
-        inputs: Vec<(PyRef<'_, FrameExpr>, String)>,
-        npartitions: u32,
-        schema: Vec<(Bound<'_, PyAny>, Option<String>)>,
-        token: &str,
-        name: String,
-        kind: &str,
-        numbered: bool,
-        fallback: bool,
-    ) -> PyResult<Self> {
-        let mut lists = Vec::with_capacity(inputs.len());
-        let mut host_inputs = Vec::with_capacity(inputs.len());
-        for (input, reads) in &inputs {
-            let reads = match reads.as_str() {
-                "aligned" => HostReads::Aligned,
-                "all" => HostReads::All,
-                other => {
-                    return Err(PyValueError::new_err(format!("reads is 'aligned' or 'all', not {other:?}")));
-                }
-            };
-            lists.push((reads == HostReads::All).then_some(input.expr.npartitions() as usize));
-            host_inputs.push(HostInput { expr: input.expr.clone(), reads });
-        }
-        let fields = schema
-            .iter()
-            .map(|(label, dtype)| {
-                // A dtype that frames do not know stays with Python.
-                let dtype = dtype.as_deref().and_then(DType::from_name);
-                Ok(Field {
-                    label: arrow::label_from_py(label).map_err(|e| unsupported(e.to_string()))?,
-                    dtype,
-                })
-            })
-            .collect::<PyResult<Vec<_>>>()?;
-        let kind = kind_from_name(kind)?;
-        let bridge: Option<Arc<dyn Work>> = match kind {
-            Kind::Scalar => None,
-            _ => Some(Arc::new(ToFrame)),
-        };
-        let work = Arc::new(PyStep { function, name: name.clone(), lists, numbered });
-        let token = weft_frame::digest(token);
-        let step = HostStep { name, token, work, bridge, inputs: host_inputs, fallback };
-        wrap(Expr::host(step, Schema { fields, kind }, npartitions))
+    /// Number of rows, if no partition must be read to know it.
+    fn known_rows(&self) -> Option<usize> {
+        self.expr.known_rows()
     }
 
     /// Columns of CSV sources below that needed another dtype than planned, since the last call:

@@ -125,12 +125,14 @@ fn fields_from_py(fields: PyFields<'_>) -> PyResult<Option<Vec<Field>>> {
 ///     ``call(partition number, *partitions of the inputs)``.
 /// whole : bool
 ///     Every call gets all partitions of all inputs, in order.
+/// lists : list of lists of int, optional
+///     Call `i` gets these partitions of the one input, in this order.
 /// fallback : bool
 ///     It stands for an operation without a kernel; otherwise it is a source or the user's function.
 /// writes : bool
 ///     The callable may write into what it gets.
 #[pyfunction]
-#[pyo3(signature = (label, token, call, inputs, npartitions, kind, fields, *, whole, fallback, writes))]
+#[pyo3(signature = (label, token, call, inputs, npartitions, kind, fields, *, whole, fallback, writes, lists=None))]
 #[allow(clippy::too_many_arguments, reason = "one call from one place in Python, by keyword")]
 fn frame_host(
     label: String,
@@ -143,6 +145,7 @@ fn frame_host(
     whole: bool,
     fallback: bool,
     writes: bool,
+    lists: Option<Vec<Vec<u32>>>,
 ) -> PyResult<FrameExpr> {
     let kind = kind_from_name(kind)?;
     let fields = fields_from_py(fields)?;
@@ -153,13 +156,20 @@ fn frame_host(
         _ => None,
     };
     let lend = if writes { Lend::Writable } else { Lend::ReadOnly };
-    let reads = if whole { HostReads::All } else { HostReads::Aligned };
+    let reads = match lists {
+        Some(lists) => HostReads::Listed(lists.into()),
+        None if whole => HostReads::All,
+        None => HostReads::Aligned,
+    };
     let step = HostStep {
         name: label.clone(),
         token: xxh3_128(token.as_bytes()),
         work: Arc::new(HostCall { call, label, lend }),
         bridge,
-        inputs: inputs.iter().map(|input| HostInput { expr: input.expr.clone(), reads }).collect(),
+        inputs: inputs
+            .iter()
+            .map(|input| HostInput { expr: input.expr.clone(), reads: reads.clone() })
+            .collect(),
         fallback,
     };
     wrap(Expr::host(step, Schema { fields: fields.unwrap_or_default(), kind }, npartitions))

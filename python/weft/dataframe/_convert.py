@@ -129,8 +129,16 @@ def dissect(data: pd.DataFrame | pd.Series) -> tuple[str, int, list[Any], Any]:
 def as_promised(data: Any, dtypes: Sequence[str | None]) -> Any:
     """``data`` with the dtypes that its meta promised where it has object columns instead.
 
-    Empty partitions and columns that are missing throughout often come without their dtype.
+    Empty partitions and columns that are missing throughout often come without their dtype, and
+    partitions may have an index whose frequency or range the meta does not know.
     """
+    index = getattr(data, "index", None)
+    if isinstance(index, pd.RangeIndex) and index.name is not None:
+        data = data.set_axis(pd.Index(np.asarray(index), name=index.name), axis=0)
+    elif getattr(index, "freq", None) is not None and not isinstance(index.dtype, pd.PeriodDtype):
+        plain = index.copy()
+        plain.freq = None
+        data = data.set_axis(plain, axis=0)
     if isinstance(data, pd.DataFrame) and len(dtypes) == data.shape[1]:
         wrong = {
             i: dtype
@@ -168,6 +176,22 @@ def dtype_name(dtype: Any) -> str | None:
     if dtype == _TEXT and dtype.na_value is np.nan:
         return "str"
     return dtype.name if isinstance(dtype, _MASKED) else None
+
+
+def is_exact_index(index: pd.Index) -> bool:
+    """Whether a frame can hold an index like this one."""
+    if isinstance(index, pd.RangeIndex):
+        return True
+    levels = list(index.levels) if isinstance(index, pd.MultiIndex) else [index]
+    if getattr(index, "freq", None) is not None:
+        return False
+    try:
+        for name in index.names:
+            if name is not None:
+                label(name)
+    except Inexact:
+        return False
+    return all(dtype_name(level.dtype) is not None for level in levels)
 
 
 def _index(index: pd.Index) -> Any:

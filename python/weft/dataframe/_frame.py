@@ -85,7 +85,8 @@ class FrameBase(Collection):
         return rows if self.ndim == 1 else rows * len(self._meta.columns)
 
     def __len__(self) -> int:
-        return int(_reductions.rows(self).compute())
+        known = self._expr.known_rows()
+        return int(_reductions.rows(self).compute()) if known is None else known
 
     @property
     def empty(self) -> bool:

@@ -22,6 +22,8 @@ def fields_of(meta: Any) -> tuple[str, list[tuple[Any, str | None]] | None]:
     A dtype is None if frames cannot hold it; the fields are None if that goes for the labels or the
     whole object.
     """
+    if isinstance(meta, (pd.DataFrame, pd.Series)) and not _convert.is_exact_index(meta.index):
+        return ("table" if meta.ndim == 2 else "unnamed" if meta.name is None else "series"), None
     if isinstance(meta, pd.DataFrame):
         if not meta.columns.is_unique or any(name is not None for name in meta.columns.names):
             return "table", None

@@ -161,9 +161,11 @@ impl Encoder {
     }
 
     fn encode_integers(&mut self, values: &[i64], has_missing: bool, codes: &mut Vec<u32>) {
-        let missing = if has_missing && values.contains(&NAT) { self.missing_code() } else { NONE };
-        let Values::Int { by_code, index } = &mut self.values else { return };
-        let count = &mut self.count;
+        let Encoder { keep_missing, missing, count, values: Values::Int { by_code, index }, .. } = self
+        else {
+            return;
+        };
+        let first_missing = *missing;
         let present = |v: &&i64| !has_missing || **v != NAT;
         if let IntIndex::Dense { low, codes: table } = index {
             let range = values
@@ -172,15 +174,25 @@ impl Encoder {
                 .fold((i64::MAX, i64::MIN), |(low, high), &v| (low.min(v), high.max(v)));
             if range.0 <= range.1 && !make_room(low, table, range) {
                 let hashed =
-                    by_code.iter().enumerate().filter(|(code, _)| Some(*code as u32) != self.missing);
+                    by_code.iter().enumerate().filter(|(code, _)| Some(*code as u32) != first_missing);
                 *index = IntIndex::Hashed(hashed.map(|(code, &v)| (v, code as u32)).collect());
             }
         }
+        // Also a missing value gets its code where it first appears.
+        let mut missing_code = |by_code: &mut Vec<i64>, count: &mut u32| match *missing {
+            _ if !*keep_missing => NONE,
+            Some(code) => code,
+            None => {
+                by_code.push(0);
+                *count += 1;
+                *missing.insert(*count - 1)
+            }
+        };
         match index {
             IntIndex::Dense { low, codes: table } => {
                 for &value in values {
                     if has_missing && value == NAT {
-                        codes.push(missing);
+                        codes.push(missing_code(by_code, count));
                         continue;
                     }
                     let code = &mut table[value.wrapping_sub(*low) as usize];
@@ -195,7 +207,7 @@ impl Encoder {
             IntIndex::Hashed(map) => {
                 for &value in values {
                     if has_missing && value == NAT {
-                        codes.push(missing);
+                        codes.push(missing_code(by_code, count));
                         continue;
                     }
                     let code = *map.entry(value).or_insert_with(|| {

@@ -167,6 +167,10 @@ def _read(
             return new_collection(FrameExpr.csv(source, token), meta)
         except NotImplementedError:
             pass
+    if filesystem is None:
+        from fsspec.implementations.local import LocalFileSystem
+
+        filesystem = LocalFileSystem()
     return _read_with_pandas(reader, name, filesystem, paths, compression, blocksize, keywords, given, token)
 
 
@@ -191,15 +195,17 @@ def _refuse(name: str, keywords: dict[str, Any]) -> None:
 
 def _resolve(urlpath: Any, storage_options: dict[str, Any] | None) -> tuple[Any, list[str], bool]:
     """The file system, the files in order, and whether they are on this machine."""
-    from fsspec.core import get_fs_token_paths
-    from fsspec.implementations.local import LocalFileSystem
-
     if isinstance(urlpath, (list, tuple, set)):
         urlpath = [os.fspath(path) for path in urlpath]
     else:
         urlpath = os.fspath(urlpath)
     if isinstance(urlpath, list) and not urlpath:
         raise ValueError("empty urlpath sequence")
+    if not storage_options and (plain := _plain_paths(urlpath)) is not None:
+        return None, plain, True
+    from fsspec.core import get_fs_token_paths
+    from fsspec.implementations.local import LocalFileSystem
+
     filesystem, _, paths = get_fs_token_paths(urlpath, mode="rb", storage_options=storage_options)
     if not paths:
         raise OSError(f"{urlpath} resolved to no files")
@@ -212,6 +218,20 @@ def _resolve(urlpath: Any, storage_options: dict[str, Any] | None) -> tuple[Any,
     return filesystem, paths, local
 
 
+def _plain_paths(urlpath: Any) -> list[str] | None:
+    """The files of local names, without loading fsspec; None where it must decide."""
+    import glob
+
+    names = urlpath if isinstance(urlpath, list) else [urlpath]
+    if any("://" in name or "::" in name or name.startswith("~") or "**" in name for name in names):
+        return None
+    paths = []
+    for name in names:
+        name = os.path.abspath(name)
+        paths += sorted(glob.glob(name), key=_natural) if glob.has_magic(name) else [name]
+    return paths if paths and all(os.path.isfile(path) for path in paths) else None
+
+
 def _natural(path: str) -> list[Any]:
     """Numbers inside names count as numbers: part.2 comes before part.10."""
     import re
@@ -220,6 +240,8 @@ def _natural(path: str) -> list[Any]:
 
 
 def _versions(filesystem: Any, paths: Sequence[str]) -> list[Any]:
+    if filesystem is None:
+        return [(stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in map(os.stat, paths)]
     try:
         return [filesystem.ukey(path) for path in paths]
     except (AttributeError, NotImplementedError):

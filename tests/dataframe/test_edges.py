@@ -1,0 +1,80 @@
+"""Where frames meet pandas: indexes without an exact form, lengths, warnings, sharing."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pandas.testing as tm
+import pytest
+import weft
+import weft.dataframe as dd
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.date_range("2020-01-01", periods=4, freq="D"),
+        pd.timedelta_range("1h", periods=4, freq="h"),
+        pd.RangeIndex(4, name="n"),
+        pd.Index([0.5, 1.5, 2.5, 3.5]),
+        pd.period_range("2020-01", periods=4, freq="M"),
+        pd.CategoricalIndex(list("aabb")),
+        pd.Index([1, "a", (2,), None], dtype=object),
+    ],
+    ids=lambda index: type(index).__name__ + "-" + str(index.dtype),
+)
+@pytest.mark.parametrize("told", [True, False])
+def test_columns_of_partitions_made_in_python_whatever_their_index(index, told):
+    whole = pd.DataFrame({"x": [1, 2, 3, 4], "y": [1.0, 2.0, 3.0, np.nan]}, index=index)
+    parts = [whole.iloc[:2], whole.iloc[2:]]
+    options = {"meta": whole.iloc[:0]} if told else {}
+    df = dd.from_map(lambda i: parts[i], [0, 1], **options)
+    tm.assert_series_equal((df.x + 1).compute(), whole.x + 1, check_freq=False, check_index_type=False)
+    tm.assert_frame_equal(df[df.x > 1].compute(), whole[whole.x > 1], check_freq=False)
+
+
+def test_missing_time_keys_keep_their_place():
+    frame = pd.DataFrame({"t": pd.to_datetime(["2020-01-01", None, "2019-01-01"]), "x": [1, 2, 3]})
+    df = dd.from_pandas(frame, npartitions=1)
+    for keys in (["t"], ["t", "x"]):
+        expected = frame.groupby(keys, dropna=False, sort=False).size()
+        tm.assert_series_equal(df.groupby(keys, dropna=False, sort=False).size().compute(), expected)
+
+
+def test_length_comes_from_what_the_source_knows():
+    frame = pd.DataFrame({"x": range(10)})
+    df = dd.from_pandas(frame, npartitions=3)
+    for collection, rows in [
+        (df, 10),
+        (df.x + 1, 10),
+        (df.assign(y=df.x), 10),
+        (df.partitions[1:], 6),
+    ]:
+        assert collection.expr.known_rows() == rows == len(collection)
+    assert df[df.x > 3].expr.known_rows() is None
+    assert len(df[df.x > 3]) == 6
+
+
+def test_weekday_warns_as_pandas_does():
+    times = pd.Series(pd.to_datetime(["2020-01-01", "2020-01-02"]))
+    with warnings.catch_warnings(record=True) as expected:
+        warnings.simplefilter("always")
+        days = times.dt.weekday
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        lazy = dd.from_pandas(times, npartitions=1).dt.weekday
+    assert [(w.category, str(w.message)) for w in seen] == [(w.category, str(w.message)) for w in expected]
+    tm.assert_series_equal(lazy.compute(), days)
+
+
+def test_several_collections_share_one_reading():
+    calls = []
+
+    def part(i):
+        calls.append(i)
+        return pd.DataFrame({"x": [i, i + 1], "y": [1.0, 2.0]})
+
+    df = dd.from_map(part, [0, 10], meta={"x": "int64", "y": "float64"})
+    total, frame, column = weft.compute(df.x.sum(), df[df.y > 1], df.x * 2, scheduler="sync")
+    assert (total, frame.x.tolist(), column.tolist()) == (22, [1, 11], [0, 2, 20, 22])
+    assert sorted(calls) == [0, 10]
