@@ -123,13 +123,17 @@ fn annotating(entered: bool) {
     }
 }
 
+/// The `weft.annotate` in force.
+pub(crate) fn current_annotations(py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    if ANNOTATING.load(Ordering::Relaxed) == 0 {
+        return Ok(None);
+    }
+    let current = get_annotations(py)?.call0()?;
+    Ok(current.is_truthy()?.then(|| current.unbind()))
+}
+
 fn single(py: Python<'_>, name: Key, reads: Reads, node: Node, label: Arc<str>) -> PyResult<LayerRef> {
-    let annotations = if ANNOTATING.load(Ordering::Relaxed) == 0 {
-        None
-    } else {
-        let current = get_annotations(py)?.call0()?;
-        current.is_truthy()?.then(|| current.unbind())
-    };
+    let annotations = current_annotations(py)?;
     Ok(Arc::new(Layer {
         name,
         inputs: reads.inputs,

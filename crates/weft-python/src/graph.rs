@@ -10,6 +10,7 @@ use pyo3::types::{PyDict, PyList, PyMapping, PySet, PyTuple};
 use weft_data::{LayerRef, WorkRef};
 use weft_graph::{Expanded, Key, Layer, Rule, find_cycle, share_equal_keys};
 
+use crate::bag::bag_work;
 use crate::key::{key_from_py, key_to_py, try_key};
 use crate::spec::{Node, graph_value};
 use crate::task::{PyTask, PyTasks};
@@ -118,6 +119,9 @@ impl Graph {
         let key = key_to_py(py, &layer.key(index))?;
         let inputs = input_keys(layer, index);
         let input = |position: u32| key_to_py(py, &inputs[position as usize]);
+        if let Some(work) = bag_work(layer) {
+            return work.to_task(py, key, index, &inputs);
+        }
         match python_node(layer, index) {
             Some(node) => node.to_task(py, key, &input),
             None => {
@@ -578,9 +582,12 @@ impl LayerView {
     #[getter]
     fn annotations(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let work = self.layer.work.as_any()?;
-        let annotations = match work.downcast_ref::<PyTask>() {
-            Some(task) => &task.annotations,
-            None => &work.downcast_ref::<PyTasks>()?.annotations,
+        let annotations = if let Some(task) = work.downcast_ref::<PyTask>() {
+            &task.annotations
+        } else if let Some(work) = bag_work(&self.layer) {
+            work.annotations()
+        } else {
+            &work.downcast_ref::<PyTasks>()?.annotations
         };
         annotations.as_ref().map(|a| a.clone_ref(py))
     }

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 mod array;
 mod arrow;
+mod bag;
 mod csv;
 mod delayed;
 mod engine;
@@ -36,5 +37,6 @@ fn _weft(module: &Bound<'_, PyModule>) -> PyResult<()> {
     csv::register(module)?;
     frame::register(module)?;
     host::register(module)?;
+    bag::register(module)?;
     Ok(())
 }

@@ -40,7 +40,10 @@ pub(crate) fn write<'py>(
         layers.iter().enumerate().map(|(i, layer)| (Arc::as_ptr(layer), i as u32)).collect();
     let written = PyList::empty(py);
     for layer in &layers {
-        written.append(write_layer(py, layer, &numbers)?)?;
+        match crate::bag::write_portable(py, layer, &numbers)? {
+            Some(bag) => written.append(bag)?,
+            None => written.append(write_layer(py, layer, &numbers)?)?,
+        }
     }
     let tops = PyTuple::new(py, tops.iter().map(|layer| numbers[&Arc::as_ptr(layer)]))?;
     Ok((written, tops))
@@ -83,7 +86,10 @@ fn write_layer<'py>(
 fn graph_from_portable(layers: &Bound<'_, PyList>, tops: Vec<usize>) -> PyResult<Graph> {
     let mut read: Vec<LayerRef> = Vec::with_capacity(layers.len());
     for layer in layers.iter() {
-        let layer = read_layer(layer.extract()?, &read)?;
+        let layer = match crate::bag::read_portable(&layer, &read)? {
+            Some(bag) => bag,
+            None => read_layer(layer.extract()?, &read)?,
+        };
         read.push(layer);
     }
     let damaged = || PyValueError::new_err("the pickled graph is damaged: a layer is missing");

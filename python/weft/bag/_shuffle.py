@@ -1,0 +1,178 @@
+"""Groups of elements by key, over all partitions.
+
+Each partition is grouped first, so that a key is hashed once for each partition it occurs in, and the function that
+gives keys is called once for each element. Two ways lead the groups together: tasks that read from all others
+(``"tasks"``), and a `Store` that keeps what fits into its budget in memory and writes the rest to files (``"disk"``).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import tempfile
+import threading
+import weakref
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from weft import config
+from weft.bag._steps import Step, as_key, group
+from weft.sizeof import sizeof
+
+#: What a store holds in memory where the setting ``bag.shuffle-memory`` says nothing.
+MEMORY = 2**28
+
+
+def bucket_hash(key: Any) -> int:
+    """A number that equal keys share. For text, numbers and tuples of them it is the same in every process."""
+    kind = type(key)
+    if kind is str:
+        return zlib.crc32(key.encode("utf-8", "surrogatepass"))
+    if kind is bytes:
+        return zlib.crc32(key)
+    if key is None:
+        return 0x9E3779B9
+    if kind is tuple:
+        total = len(key)
+        for item in key:
+            total = (total * 1000003) ^ bucket_hash(item)
+        return total & 0x7FFFFFFFFFFFFFFF
+    # Python's hashes of numbers are the same everywhere. Other objects know best what they equal.
+    return hash(key)
+
+
+def _buckets(groups: dict[Any, list[Any]], npartitions: int, hash: Callable[[Any], int]) -> list[dict[Any, Any]]:
+    buckets: list[dict[Any, Any]] = [{} for _ in range(npartitions)]
+    for key, members in groups.items():
+        # The remainder alone would send numbers in steps of the number of buckets to one of them.
+        number = hash(key)
+        buckets[(number ^ (number >> 15)) % npartitions][key] = members
+    return buckets
+
+
+def _merge(buckets: Iterable[dict[Any, list[Any]]]) -> list[tuple[Any, list[Any]]]:
+    groups: dict[Any, list[Any]] = {}
+    for bucket in buckets:
+        for key, members in bucket.items():
+            known = groups.get(key)
+            if known is None:
+                groups[key] = list(members)
+            else:
+                known.extend(members)
+    return list(groups.items())
+
+
+class Split(Step):
+    """A partition's groups, by the partition that they go to."""
+
+    __slots__ = ("grouper", "hash", "npartitions")
+    grouper: Any
+    hash: Callable[[Any], int]
+    npartitions: int
+
+    def __call__(self, part: Iterable[Any]) -> list[dict[Any, Any]]:
+        return _buckets(group(as_key(self.grouper), part), self.npartitions, self.hash)
+
+
+def together(splits: list[list[dict[Any, Any]]]) -> list[dict[Any, Any]]:
+    """Several partitions' groups as one's, so that fewer tasks read from each other."""
+    return [dict(_merge(buckets)) for buckets in zip(*splits)]
+
+
+def collect(index: int, splits: list[list[dict[Any, Any]]]) -> list[tuple[Any, list[Any]]]:
+    """The groups of one new partition."""
+    return _merge(split[index] for split in splits)
+
+
+class Store:
+    """Groups on their way between partitions, by bucket: in memory up to a budget, beyond that in files.
+
+    Of one computation; threads may add at the same time. The files vanish with the store.
+    """
+
+    def __init__(self, npartitions: int, memory: int) -> None:
+        self._lock = threading.Lock()
+        self._memory = memory
+        self._held = 0
+        self._buckets: list[list[tuple[int, dict[Any, Any]]]] = [[] for _ in range(npartitions)]
+        self._directory: str | None = None
+
+    def add(self, index: int, buckets: list[dict[Any, Any]], nbytes: int) -> None:
+        """Takes the groups of partition ``index``."""
+        with self._lock:
+            for held, bucket in zip(self._buckets, buckets):
+                if bucket:
+                    held.append((index, bucket))
+            self._held += nbytes
+            if self._held <= self._memory:
+                return
+            full, self._buckets = self._buckets, [[] for _ in self._buckets]
+            self._held = 0
+            if self._directory is None:
+                directory = config.get("temporary_directory", None)
+                self._directory = tempfile.mkdtemp(prefix="weft-groupby-", dir=directory)
+                weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
+            for number, bucket in enumerate(full):
+                if bucket:
+                    with open(os.path.join(self._directory, str(number)), "ab") as file:
+                        _dump(bucket, file)
+
+    def bucket(self, number: int) -> list[tuple[Any, list[Any]]]:
+        """The groups of one bucket, in the order of the partitions that they come from."""
+        found = list(self._buckets[number])
+        if self._directory is not None:
+            path = os.path.join(self._directory, str(number))
+            if os.path.exists(path):
+                with open(path, "rb") as file:
+                    while file.peek(1):
+                        found += pickle.load(file)
+        found.sort(key=lambda entry: entry[0])
+        return _merge(bucket for _, bucket in found)
+
+
+
+def _dump(entries: Any, file: Any) -> None:
+    try:
+        data = pickle.dumps(entries, protocol=5)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        import cloudpickle
+
+        data = cloudpickle.dumps(entries, protocol=5)
+    file.write(data)
+
+
+class OpenStore(Step):
+    """Makes the store of one computation."""
+
+    __slots__ = ("npartitions",)
+    npartitions: int
+
+    def __call__(self) -> Store:
+        return Store(self.npartitions, int(config.get("bag.shuffle-memory", MEMORY)))
+
+
+class Put(Step):
+    """Puts a partition's groups into the store, some elements at a time."""
+
+    __slots__ = ("grouper", "npartitions", "blocksize")
+    grouper: Any
+    npartitions: int
+    blocksize: int
+
+    def __call__(self, index: int, part: Iterable[Any], store: Store) -> None:
+        from itertools import islice
+
+        elements = iter(part)
+        key = as_key(self.grouper)
+        while block := list(islice(elements, self.blocksize)):
+            # Elements are alike: a few tell the size of all.
+            few = block[:: max(1, len(block) // 32)]
+            nbytes = sum(map(sizeof, few)) * len(block) // len(few)
+            store.add(index, _buckets(group(key, block), self.npartitions, bucket_hash), nbytes)
+
+
+def get(index: int, _done: list[None], store: Store) -> list[tuple[Any, list[Any]]]:
+    """The groups of one new partition, once all partitions have put theirs."""
+    return store.bucket(index)
