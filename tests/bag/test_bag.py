@@ -6,7 +6,6 @@ import tempfile
 import threading
 
 import pytest
-
 import weft
 import weft.bag as db
 from weft.bag import _shuffle
@@ -39,7 +38,9 @@ def test_an_element_goes_through_all_steps_before_the_next():
 
         return call
 
-    assert db.from_sequence([1, 2], npartitions=1).map(note("a")).map(note("b")).compute(scheduler="sync") == [1, 2]
+    assert db.from_sequence([1, 2], npartitions=1).map(note("a")).map(note("b")).compute(
+        scheduler="sync"
+    ) == [1, 2]
     assert seen == [("a", 1), ("b", 1), ("a", 2), ("b", 2)]
 
 
@@ -102,7 +103,11 @@ def test_other_collections_are_arguments():
     b = db.from_sequence(range(3))
     ten = weft.delayed(10)
     assert b.map(lambda x, y, z: x + y + z[0], ten, z=[ten]).compute() == [20, 21, 22]
-    assert b.map_partitions(lambda part, n, by: [x * n / by for x in part], ten, by=b.max()).compute() == [0, 5, 10]
+    assert b.map_partitions(lambda part, n, by: [x * n / by for x in part], ten, by=b.max()).compute() == [
+        0,
+        5,
+        10,
+    ]
     assert weft.delayed(sorted)(b).compute() == [0, 1, 2]
     assert b.sum().to_delayed().compute() == 3
 
@@ -182,7 +187,9 @@ def test_equal_keys_meet_whatever_their_type():
 def test_text_files_are_written_and_read(tmp_path):
     lines = [str(i) for i in range(10)]
     for suffix in ("txt", "txt.gz", "txt.bz2", "txt.xz"):
-        names = db.from_sequence(lines, npartitions=3).to_textfiles(str(tmp_path / f"*.{suffix}"), last_endline=True)
+        names = db.from_sequence(lines, npartitions=3).to_textfiles(
+            str(tmp_path / f"*.{suffix}"), last_endline=True
+        )
         assert [os.path.basename(name) for name in names] == [f"{i}.{suffix}" for i in range(len(names))]
         assert db.read_text(names).str.strip().compute() == lines
 
@@ -196,5 +203,7 @@ def test_from_url_reads_lines(tmp_path):
 def test_no_temporary_files_are_left():
     before = set(os.listdir(tempfile.gettempdir()))
     db.from_sequence(range(1000), npartitions=9).groupby(lambda x: x % 7).compute()
-    left = {name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith("weft-groupby-")}
+    left = {
+        name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith("weft-groupby-")
+    }
     assert left == set()

@@ -8,10 +8,9 @@ from functools import reduce
 
 import dask.bag
 import pytest
+import weft.bag as db
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import weft.bag as db
 
 INTEGERS = st.integers(-5, 5)
 PARTS = st.lists(st.lists(INTEGERS, max_size=6), min_size=1, max_size=11)
@@ -95,7 +94,9 @@ SAME_AS_DASK = {
     "frequencies unhashable": lambda b, _: b.map(lambda x: [x]).frequencies(),
     "foldby": lambda b, _: b.foldby(third, operator.add),
     "foldby initial": lambda b, _: b.foldby(third, lambda n, x: n + 1, 0, operator.add, 0),
-    "foldby item": lambda b, _: b.map(lambda x: (x, 1)).foldby(0, lambda a, x: (a[0], a[1] + x[1]), split_every=2),
+    "foldby item": lambda b, _: b.map(lambda x: (x, 1)).foldby(
+        0, lambda a, x: (a[0], a[1] + x[1]), split_every=2
+    ),
     "take": lambda b, _: b.take(2),
     "take all": lambda b, _: b.take(7, npartitions=-1),
     "repartition fewer": lambda b, _: b.repartition(2),
@@ -131,7 +132,9 @@ def test_accumulate(parts, initial):
 
 @pytest.mark.parametrize("shuffle", ["disk", "tasks"])
 @settings(max_examples=50, deadline=None)
-@given(parts=PARTS, npartitions=st.integers(1, 9), key=st.sampled_from([third, str, lambda x: (x, "a"), float]))
+@given(
+    parts=PARTS, npartitions=st.integers(1, 9), key=st.sampled_from([third, str, lambda x: (x, "a"), float])
+)
 def test_groupby(shuffle, parts, npartitions, key):
     expected = {}
     for value in flat(parts):
@@ -157,7 +160,11 @@ def test_optimizing_changes_nothing(parts):
 
 
 @settings(max_examples=30, deadline=None)
-@given(values=st.lists(INTEGERS, max_size=300), size=st.none() | st.integers(1, 40), n=st.none() | st.integers(1, 40))
+@given(
+    values=st.lists(INTEGERS, max_size=300),
+    size=st.none() | st.integers(1, 40),
+    n=st.none() | st.integers(1, 40),
+)
 def test_from_sequence_has_dasks_partitions(values, size, n):
     ours = db.from_sequence(values, partition_size=size, npartitions=n)
     theirs = dask.bag.from_sequence(values, partition_size=size, npartitions=n)

@@ -128,10 +128,8 @@ impl BagWork {
         for (i, step) in self.steps.iter().enumerate() {
             let lazy = step.call.lazy && i == last;
             let none = py.None().into_bound(py);
-            let mut args = vec![
-                if i == last && !lazy { key.clone() } else { none },
-                step.call.func.bind(py).clone(),
-            ];
+            let mut args =
+                vec![if i == last && !lazy { key.clone() } else { none }, step.call.func.bind(py).clone()];
             for slot in &step.slots {
                 args.push(match *slot {
                     Slot::Index(fixed) => fixed.unwrap_or(index).into_pyobject(py)?.into_any(),
@@ -307,15 +305,19 @@ fn explicit(
     reads: &[Vec<(u32, u32)>],
     work: impl Work + 'static,
 ) -> PyResult<LayerRef> {
-    let keys: Arc<[Key]> =
-        (0..reads.len()).map(|i| Key::Tuple(vec![name.clone(), Key::Int(i as i64)].into())).collect();
     let mut starts = vec![0];
     let mut flat = Vec::new();
     for reads in reads {
         flat.extend_from_slice(reads);
         starts.push(flat.len() as u32);
     }
-    let rule = Rule::Explicit { keys, starts, reads: flat };
+    // Only tasks with keys of their own may read from their own layer.
+    let rule = if flat.iter().any(|&(input, _)| input == u32::MAX) {
+        let key = |i: usize| Key::Tuple(vec![name.clone(), Key::Int(i as i64)].into());
+        Rule::Explicit { keys: (0..reads.len()).map(key).collect(), starts, reads: flat }
+    } else {
+        Rule::Table { shape: vec![reads.len() as u32], starts: starts.into(), reads: flat.into() }
+    };
     Layer::new(name, layers, rule, Arc::new(work) as WorkRef).map_err(invalid)
 }
 
@@ -330,9 +332,8 @@ fn bag_find(
     let mut numbers = AHashMap::new();
     let mut found = Vec::with_capacity(keys.len());
     for key in &keys {
-        let (layer, task) = graph
-            .find(&key_from_py(key)?)
-            .ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))?;
+        let (layer, task) =
+            graph.find(&key_from_py(key)?).ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))?;
         let number = *numbers.entry(Arc::as_ptr(&layer)).or_insert_with(|| {
             layers.push(layer);
             layers.len() as u32 - 1
@@ -363,7 +364,10 @@ fn bag_base(graph: &Bound<'_, PyAny>, name: &Bound<'_, PyAny>, npartitions: u32)
         return Ok(LayerView { layer: layer.map_err(invalid)? });
     }
     let (first, _) = find(0)?;
-    let is_grid = matches!(&first.rule, Rule::Grid { shape, .. } if shape[..] == [npartitions]);
+    let is_grid = matches!(
+        &first.rule,
+        Rule::Grid { shape, .. } | Rule::Table { shape, .. } if shape[..] == [npartitions]
+    );
     if is_grid && first.name == name {
         return Ok(LayerView { layer: first });
     }
@@ -431,7 +435,7 @@ fn fuse_bags(graph: &Bound<'_, PyAny>, keys: Vec<Bound<'_, PyAny>>) -> PyResult<
         // Partitions of one grid come in a row, and finding each anew is what takes the time.
         if let Some((name, layer)) = &last
             && key.collection() == name
-            && matches!(layer.rule, Rule::Grid { .. })
+            && matches!(layer.rule, Rule::Grid { .. } | Rule::Table { .. })
         {
             continue;
         }

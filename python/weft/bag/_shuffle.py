@@ -43,7 +43,9 @@ def bucket_hash(key: Any) -> int:
     return hash(key)
 
 
-def _buckets(groups: dict[Any, list[Any]], npartitions: int, hash: Callable[[Any], int]) -> list[dict[Any, Any]]:
+def _buckets(
+    groups: dict[Any, list[Any]], npartitions: int, hash: Callable[[Any], int]
+) -> list[dict[Any, Any]]:
     buckets: list[dict[Any, Any]] = [{} for _ in range(npartitions)]
     for key, members in groups.items():
         # The remainder alone would send numbers in steps of the number of buckets to one of them.
@@ -114,10 +116,10 @@ class Store:
                 directory = config.get("temporary_directory", None)
                 self._directory = tempfile.mkdtemp(prefix="weft-groupby-", dir=directory)
                 weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
-            for number, bucket in enumerate(full):
-                if bucket:
+            for number, entries in enumerate(full):
+                if entries:
                     with open(os.path.join(self._directory, str(number)), "ab") as file:
-                        _dump(bucket, file)
+                        _dump(entries, file)
 
     def bucket(self, number: int) -> list[tuple[Any, list[Any]]]:
         """The groups of one bucket, in the order of the partitions that they come from."""
@@ -130,7 +132,6 @@ class Store:
                         found += pickle.load(file)
         found.sort(key=lambda entry: entry[0])
         return _merge(bucket for _, bucket in found)
-
 
 
 def _dump(entries: Any, file: Any) -> None:

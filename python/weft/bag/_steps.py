@@ -12,14 +12,12 @@ import heapq
 import itertools
 import operator
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from random import Random
 from typing import Any
 
 from weft.typing import no_default
 from weft.utils import is_empty
-
-
 
 
 class _NoResult:
@@ -75,7 +73,7 @@ class Step:
 
     @property
     def __name__(self) -> str:
-        return type(self).__name__.lower()
+        return type(self).__qualname__.lower()
 
 
 def getter(index: Any) -> Callable[[Any], Any]:
@@ -357,7 +355,7 @@ class Aggregate(Step):
 
 def count(part: Iterable[Any]) -> int:
     """How many elements."""
-    if hasattr(part, "__len__"):
+    if isinstance(part, Sized):
         return len(part)
     return sum(1 for _ in part)
 

@@ -113,7 +113,9 @@ def read_avro(urlpath, blocksize=100000000, storage_options=None, compression=No
             pieces.append((path, offset, blocksize, head["head_bytes"], head["sync"]))
     token = tokenize(fs_token, [fs.ukey(path) for path in paths], pieces, compression)
     read = ReadAvro(fs, pieces, compression)
-    return Bag._of(bag_layer(f"read-avro-{token}", len(pieces), read, ["index"], label="read-avro"), len(pieces))
+    return Bag._of(
+        bag_layer(f"read-avro-{token}", len(pieces), read, ["index"], label="read-avro"), len(pieces)
+    )
 
 
 class WriteAvro(Step):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["barrier", "foldby_combine2", "getitem", "mean_aggregate", "mean_chunk", "var_aggregate", "var_chunk"]
+__all__ = [
+    "barrier",
+    "foldby_combine2",
+    "getitem",
+    "mean_aggregate",
+    "mean_chunk",
+    "var_aggregate",
+    "var_chunk",
+]
 
 
 def barrier(*args: Any) -> None:

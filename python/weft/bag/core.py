@@ -130,7 +130,9 @@ def _read_key(graph: Any, key: Any) -> tuple[Any, str, int]:
 
 def _operands(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[list[str], list[Any], list[Any]]:
     """For arguments and keywords: their kinds, what is constant, what tasks read."""
-    kinds, constants, reads = [], [], []
+    kinds: list[str] = []
+    constants: list[Any] = []
+    reads: list[Any] = []
     for value in itertools.chain(args, kwargs.values()):
         kind, operand = _operand(value)
         kinds.append(kind)
@@ -351,7 +353,13 @@ class Bag(DaskMethodsMixin):
         return self._base
 
     def _step(
-        self, name: str, func: Callable[..., Any], *reads: Any, label: str, lazy: bool = True, indexed: bool = False
+        self,
+        name: Any,
+        func: Callable[..., Any],
+        *reads: Any,
+        label: Any,
+        lazy: bool = True,
+        indexed: bool = False,
     ) -> Bag:
         """A bag whose partitions are a function of this one's and of what else is read."""
         inputs = [*(["index"] if indexed else []), (self._view, "same"), *reads]
@@ -728,10 +736,15 @@ class Bag(DaskMethodsMixin):
         part = _steps.Partial(perpartition, self.npartitions == 1)
         layer = self._step(f"{first}-part-{token}", part, label=first)._view
         return self._tree(
-            layer, split_every, f"{last}-aggregate-{token}", partial(_steps.Aggregate, aggregate), last, out_type
+            layer,
+            split_every,
+            f"{last}-aggregate-{token}",
+            partial(_steps.Aggregate, aggregate),
+            last,
+            out_type,
         )
 
-    def _tree(self, layer: Any, split_every: int, name: str, step: Any, label: str, out_type: Any) -> Any:
+    def _tree(self, layer: Any, split_every: int, name: Any, step: Any, label: Any, out_type: Any) -> Any:
         """Brings results together, ``split_every`` at a time; ``step(whether it is the last)`` is what does it."""
         n, depth = self.npartitions, 0
         while n > split_every:
@@ -1077,7 +1090,9 @@ class Bag(DaskMethodsMixin):
         else:
             meta = make_meta(meta, parent_meta=pd.DataFrame())
         frames = self.map_partitions(to_dataframe, list(meta.columns), meta.dtypes.to_dict())
-        return dd.from_delayed(frames.to_delayed(optimize_graph), meta=meta, prefix="from-bag", verify_meta=False)
+        return dd.from_delayed(
+            frames.to_delayed(optimize_graph), meta=meta, prefix="from-bag", verify_meta=False
+        )
 
     def to_delayed(self, optimize_graph=True):
         """The partitions as a list of `weft.delayed` values.

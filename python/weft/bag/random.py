@@ -44,7 +44,10 @@ def sample(population, k, split_every=None):
     if k < 0:
         raise ValueError("Cannot take a negative number of samples")
     drawn = population.reduction(
-        partial(_reservoir, k=k), partial(_draw_again, k=k, replace=False), out_type=Bag, split_every=split_every
+        partial(_reservoir, k=k),
+        partial(_draw_again, k=k, replace=False),
+        out_type=Bag,
+        split_every=split_every,
     )
     return drawn.map_partitions(_finish, k)
 

@@ -23,14 +23,8 @@ type Reads = Vec<(u32, u32)>;
 type Steps<'py> = Vec<(Bound<'py, PyAny>, bool, Vec<Pair>)>;
 
 /// Marker, name, shape, reads of a grid, keys, starts, reads of explicit tasks.
-type PortableRule<'py> = (
-    Bound<'py, PyAny>,
-    Option<u32>,
-    Vec<(u32, Vec<Pair>)>,
-    Option<Vec<Bound<'py, PyAny>>>,
-    Vec<u32>,
-    Reads,
-);
+type PortableRule<'py> =
+    (Bound<'py, PyAny>, Option<u32>, Vec<(u32, Vec<Pair>)>, Option<Vec<Bound<'py, PyAny>>>, Vec<u32>, Reads);
 /// Marker, rule, numbers of the inputs, steps, number of reads, which of them is a list, label, annotations.
 type PortableBag<'py> = (
     Bound<'py, PyAny>,
@@ -104,6 +98,9 @@ pub(crate) fn write<'py>(
                 .collect();
             (name, shape.first().copied(), reads, None, vec![], vec![])
         }
+        Rule::Table { shape, starts, reads } => {
+            (name, shape.first().copied(), vec![], None, starts.to_vec(), reads.to_vec())
+        }
         Rule::Single { reads } => (name, None, vec![], None, vec![], reads.clone()),
         Rule::Explicit { keys, starts, reads } => {
             let keys = keys.iter().map(|key| key_to_py(py, key)).collect::<PyResult<Vec<_>>>()?;
@@ -123,16 +120,7 @@ pub(crate) fn write<'py>(
         })
         .collect();
     let annotations = work.annotations.as_ref().map(|a| a.bind(py).clone());
-    Ok(Some((
-        marker(py),
-        rule,
-        inputs,
-        steps,
-        work.reads,
-        work.many,
-        work.label.to_string(),
-        annotations,
-    )))
+    Ok(Some((marker(py), rule, inputs, steps, work.reads, work.many, work.label.to_string(), annotations)))
 }
 
 /// The layer that [`write`] wrote; `None`: it is another one.
@@ -148,6 +136,9 @@ pub(crate) fn read(layer: &Bound<'_, PyAny>, known: &[LayerRef]) -> PyResult<Opt
         .map(|&input| known.get(input as usize).cloned().ok_or_else(damaged))
         .collect::<PyResult<Vec<_>>>()?;
     let rule = match (shape, keys) {
+        (Some(n), _) if !starts.is_empty() => {
+            Rule::Table { shape: vec![n], starts: starts.into(), reads: task_reads.into() }
+        }
         (Some(n), _) => {
             let reads = grid_reads
                 .into_iter()
