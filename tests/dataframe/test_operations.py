@@ -117,6 +117,40 @@ OPERATIONS = {
     "drop_duplicates": lambda d: d.k.drop_duplicates(),
     "index": lambda d: d.index,
 }
+#: What sees other rows than its own partition's; see also the table above.
+for name in ("cumsum", "cumprod", "cummin", "cummax"):
+    OPERATIONS[f"{name}"] = lambda d, n=name: getattr(d[["x", "i"]], n)()
+    OPERATIONS[f"{name} with missing"] = lambda d, n=name: getattr(d.x, n)(skipna=False)
+    OPERATIONS[f"groupby {name}"] = lambda d, n=name: getattr(d.groupby("k").x, n)()
+for name in ("ffill", "bfill"):
+    OPERATIONS[name] = lambda d, n=name: getattr(d, n)()
+    OPERATIONS[f"{name} with limit"] = lambda d, n=name: getattr(d.x, n)(limit=1)
+    OPERATIONS[f"groupby {name}"] = lambda d, n=name: getattr(d.groupby("k").x, n)()
+for name in ("idxmin", "idxmax"):
+    OPERATIONS[name] = lambda d, n=name: getattr(d.i, n)()
+    OPERATIONS[f"groupby {name}"] = lambda d, n=name: getattr(d.groupby("k").i, n)()
+for name in ("median", "first", "last", "nunique", "size", "value_counts", "any"):
+    OPERATIONS[f"groupby {name} of x"] = lambda d, n=name: getattr(d.groupby("k").x, n)()
+for name in ("sum", "mean", "size", "count"):
+    OPERATIONS[f"groupby {name} without index"] = lambda d, n=name: getattr(
+        d[["k", "x"]].groupby("k", as_index=False), n
+    )()
+OPERATIONS.update(
+    {
+        "skew": lambda d: d.x.skew(),
+        "kurt of frame": lambda d: d[["x", "i"]].kurt(),
+        "quantile": lambda d: d.x.quantile([0.1, 0.5]),
+        "median": lambda d: d[["x", "i"]].median(),
+        "mode": lambda d: d.k.mode(),
+        "describe": lambda d: d[["x", "i"]].describe(),
+        "cov": lambda d: d[["x", "i"]].cov(),
+        "corr of series": lambda d: d.x.corr(d.i),
+        "groupby transform": lambda d: d.groupby("k").i.transform("sum"),
+        "groupby shift": lambda d: d.groupby("k").i.shift(1),
+        "groupby apply": lambda d: d.groupby("k")[["x"]].apply(len),
+        "nlargest": lambda d: d.i.nlargest(2),
+    }
+)
 for name in ("sum", "mean", "min", "max", "count", "std", "var", "prod", "any", "all"):
     for column in ("x", "i", "b"):
         if not (column == "b" and name in ("prod",)):
@@ -185,6 +219,91 @@ def check_operation(name, frame):
             tm.assert_series_equal(got, expected)
             return
         assert_eq(result, expected, check_dtype=not (isinstance(expected, pd.Series) and expected.empty))
+
+
+@pytest.mark.parametrize("npartitions", [1, 2, 5])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda d: d.shift(2),
+        lambda d: d.x.shift(-1),
+        lambda d: d[["x", "i"]].diff(),
+        lambda d: d.i.rolling(3).sum(),
+        lambda d: d[["x", "i"]].rolling(2, center=True, min_periods=1).mean(),
+        lambda d: d.i.rolling(3).apply(max, raw=True),
+    ],
+)
+def test_windows_reach_across_partitions(operation, npartitions):
+    frame = sample(20, 4)
+    assert_eq(operation(lazy(frame, npartitions)), operation(frame))
+
+
+def test_a_window_wider_than_its_neighbour_is_refused():
+    with pytest.raises(NotImplementedError, match="repartition"):
+        lazy(sample(10, 5), 5).x.rolling(4).sum().compute()
+
+
+@given(frames(minimum=1), st.integers(1, 5), st.integers(1, 7))
+@settings(deadline=None, max_examples=40)
+def test_repartition_and_concat_keep_rows(frame, before, after):
+    df = lazy(frame, before)
+    moved = df.repartition(npartitions=after)
+    tm.assert_frame_equal(moved.compute(), frame)
+    moved.enforce_runtime_divisions().compute() if moved.known_divisions else None
+    both = dd.concat([df, lazy(frame, after)[["x", "k"]]])
+    tm.assert_frame_equal(both.compute(), pd.concat([frame, frame[["x", "k"]]]), check_dtype=False)
+
+
+def test_repartition_by_divisions_size_and_time():
+    frame = pd.DataFrame({"x": range(100)}, index=pd.date_range("2020-01-01", periods=100, freq="h"))
+    df = lazy(frame, 3)
+    days = df.repartition(freq="D")
+    assert days.npartitions == 5
+    assert [len(days.partitions[i].compute()) for i in range(5)] == [24, 24, 24, 24, 4]
+    small = df.repartition(partition_size=400)
+    assert small.npartitions > 3
+    assert small.compute().x.tolist() == list(range(100))
+    with pytest.raises(ValueError, match="right side"):
+        df.repartition(divisions=[df.divisions[0], df.divisions[1]])
+    with pytest.raises(ValueError, match="exactly one"):
+        df.repartition()
+
+
+def test_operands_with_other_divisions_are_aligned():
+    frame = pd.DataFrame({"x": range(10), "y": range(10, 20)})
+    left, right = lazy(frame, 2), lazy(frame, 3)
+    tm.assert_series_equal((left.x + right.y).compute(), frame.x + frame.y)
+
+
+def test_own_aggregations():
+    frame = pd.DataFrame({"k": [1, 2, 1, 2, 3], "x": [1.0, 2, 3, 4, 5]})
+    mean = dd.Aggregation(
+        "own_mean", lambda g: (g.count(), g.sum()), lambda n, s: (n.sum(), s.sum()), lambda n, s: s / n
+    )
+    got = lazy(frame, 3).groupby("k").agg({"x": [mean, "max"]}).compute()
+    assert got.columns.tolist() == [("x", "own_mean"), ("x", "max")]
+    assert got[("x", "own_mean")].tolist() == [2.0, 3.0, 5.0]
+
+
+def test_samples_are_repeatable_and_splits_are_whole():
+    frame = pd.DataFrame({"x": range(100)})
+    df = lazy(frame, 4)
+    one, other = df.random_split([0.3, 0.7], random_state=1)
+    assert sorted([*one.compute().x, *other.compute().x]) == list(range(100))
+    assert df.sample(frac=0.5, random_state=2).compute().equals(df.sample(frac=0.5, random_state=2).compute())
+
+
+def test_pivots_and_dummies_need_known_categories():
+    frame = pd.DataFrame({"k": [1, 1, 2], "c": list("aba"), "x": [1.0, 2.0, 3.0]})
+    df = lazy(frame, 2)
+    with pytest.raises(ValueError, match="category"):
+        df.pivot_table("k", "c", "x")
+    known = df.categorize("c")
+    expected = frame.astype({"c": "category"})
+    tm.assert_frame_equal(
+        known.pivot_table("k", "c", "x").compute(), expected.pivot_table("x", "k", "c", observed=False)
+    )
+    tm.assert_frame_equal(dd.get_dummies(known).compute(), pd.get_dummies(expected))
 
 
 @given(frames())

@@ -23,13 +23,30 @@ if int(_pandas.__version__.split(".")[0]) < 3:
 from weft.base import compute
 from weft.dataframe import utils
 from weft.dataframe._collection import map_partitions
+from weft.dataframe._concat import concat
+from weft.dataframe._convenience import isna, to_datetime, to_numeric, to_timedelta
 from weft.dataframe._frame import DataFrame, Index, Series
+from weft.dataframe._groupby import Aggregation
+from weft.dataframe._overlap import map_overlap
+from weft.dataframe._repartition import repartition
+from weft.dataframe._reshape import get_dummies, melt, pivot_table
 from weft.dataframe._scalar import Scalar
 from weft.dataframe.io import demo
 from weft.dataframe.io.csv import read_csv, read_fwf, read_table, to_csv
 from weft.dataframe.io.io import from_delayed, from_map, from_pandas
 
 __all__ = [
+    "Aggregation",
+    "concat",
+    "get_dummies",
+    "isna",
+    "map_overlap",
+    "melt",
+    "pivot_table",
+    "repartition",
+    "to_datetime",
+    "to_numeric",
+    "to_timedelta",
     "DataFrame",
     "Index",
     "Scalar",

@@ -24,7 +24,8 @@ class Call:
     """``func(*args, **kwargs)`` whose collections are filled in later.
 
     Called as ``call(index, *values)``, with one value for each input: its partition, or, if
-    ``whole``, the list of all its partitions.
+    ``whole``, the list of all its partitions. If ``listed``, there is one input, and all values are
+    partitions of it, which the function gets as one list.
     """
 
     def __init__(
@@ -35,11 +36,13 @@ class Call:
         *,
         meta: Any = None,
         whole: bool = False,
+        listed: bool = False,
         numbered: Any = None,
     ) -> None:
         self.func = func
         self.meta = meta
         self.whole = whole
+        self.listed = listed
         self.numbered = numbered
         self.counts: list[int] = []
         self.inputs: list[Any] = []
@@ -77,7 +80,9 @@ class Call:
         return {**self.__dict__, "inputs": []}
 
     def __call__(self, index: int, *values: Any) -> Any:
-        if self.whole:
+        if self.listed:
+            values = (list(values),)
+        elif self.whole:
             lists, start = [], 0
             for count in self.counts:
                 lists.append(list(values[start : start + count]))

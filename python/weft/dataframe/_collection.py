@@ -158,6 +158,9 @@ class Collection(DaskMethodsMixin):
 
     # -- building ---------------------------------------------------------------------------------
 
+    def _with_divisions(self, divisions: Sequence[Any] | None) -> Any:
+        return new_collection(self._expr, self._meta, divisions)
+
     def _like(self, expr: FrameExpr, meta: Any) -> Any:
         """A result with the same partitions."""
         return new_collection(expr, meta, self._divisions)
@@ -181,7 +184,7 @@ class Collection(DaskMethodsMixin):
         enforce_metadata: bool = True,
         transform_divisions: bool = True,
         clear_divisions: bool = False,
-        align_dataframes: bool = False,
+        align_dataframes: bool = True,
         parent_meta: Any = None,
         required_columns: Any = None,
         **kwargs: Any,
@@ -310,7 +313,7 @@ def finalize(results: Any, meta: Any, expr: Any = None) -> Any:
     return whole
 
 
-def concat(parts: list[Any]) -> Any:
+def concat(parts: list[Any], join: str = "outer") -> Any:
     """pandas' concat, with categories united."""
     if isinstance(parts[0], pd.Index):
         return parts[0].append(parts[1:])
@@ -328,7 +331,7 @@ def concat(parts: list[Any]) -> Any:
         else:
             united = union_categoricals(parts, ignore_order=True)
             parts = [part.cat.set_categories(united.categories) for part in parts]
-    return pd.concat(parts)
+    return pd.concat(parts, join=join)
 
 
 def rebuild(graph: Any, expr: FrameExpr, meta: Any, divisions: Sequence[Any], rename: Any = None) -> Any:
@@ -408,14 +411,24 @@ def host(
     enforce: bool = False,
     fallback: bool = True,
     numbered: Any = None,
+    lists: list[list[int]] | None = None,
 ) -> Any:
     """A step of Python that makes ``npartitions`` partitions.
 
     ``whole``: the function gets each collection as the list of all its partitions.
+    ``lists``: partition ``i`` gets its one collection as the list of the partitions ``lists[i]``.
     ``numbered``: what the function gets as ``partition_info`` for each partition.
     """
-    call = Call(func, args, kwargs, meta=meta if enforce else None, whole=whole, numbered=numbered)
-    token = tokenize(func, args, kwargs, whole, enforce, npartitions, meta if enforce else None)
+    call = Call(
+        func,
+        args,
+        kwargs,
+        meta=meta if enforce else None,
+        whole=whole,
+        listed=lists is not None,
+        numbered=numbered,
+    )
+    token = tokenize(func, args, kwargs, whole, enforce, npartitions, meta if enforce else None, numbered)
     kind, fields = fields_of(meta)
     expr = frame_host(
         label,
@@ -428,6 +441,7 @@ def host(
         whole=whole,
         fallback=fallback,
         writes=enforce,
+        lists=lists,
     )
     return new_collection(expr, meta, divisions)
 
@@ -444,6 +458,7 @@ def blockwise(
     """``func`` on each partition of the collections among the arguments: the general fallback."""
     if meta is NO_DEFAULT:
         meta = _meta.infer(func, args, kwargs)
+    args, kwargs = align_arguments(args, kwargs)
     npartitions, common = aligned([*args, *kwargs.values()])
     return host(
         func,
@@ -455,6 +470,29 @@ def blockwise(
         divisions=common if divisions is NO_DEFAULT else divisions,
         enforce=enforce,
     )
+
+
+def align_arguments(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The arguments, their collections with the same partitions where divisions tell how."""
+    from weft.dataframe._repartition import align
+    from weft.dataframe._scalar import Scalar
+
+    values = [*args, *kwargs.values()]
+    frames = [v for v in Call.collections(values) if not isinstance(v, Scalar)]
+    if len({frame.divisions for frame in frames}) < 2 or not all(f.known_divisions for f in frames):
+        return args, kwargs
+    moved = {id(old): new for old, new in zip(frames, align(frames))}
+
+    def swap(value: Any) -> Any:
+        if isinstance(value, Collection):
+            return moved.get(id(value), value)
+        if type(value) in (list, tuple):
+            return type(value)(swap(part) for part in value)
+        if type(value) is dict:
+            return {key: swap(part) for key, part in value.items()}
+        return value
+
+    return [swap(arg) for arg in args], {name: swap(arg) for name, arg in kwargs.items()}
 
 
 def aligned(values: Iterable[Any]) -> tuple[int, tuple[Any, ...]]:
@@ -489,7 +527,7 @@ def map_partitions(
     enforce_metadata: bool = True,
     transform_divisions: bool = True,
     clear_divisions: bool = False,
-    align_dataframes: bool = False,
+    align_dataframes: bool = True,
     parent_meta: Any = None,
     required_columns: Any = None,
     **kwargs: Any,
@@ -501,6 +539,8 @@ def map_partitions(
     import inspect
 
     name = kwargs.pop("token", None) or funcname(func)
+    if align_dataframes:
+        args, kwargs = align_arguments(args, kwargs)
     npartitions, divisions = aligned([*args, *kwargs.values()])
     numbered = None
     try:

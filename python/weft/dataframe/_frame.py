@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weft.dataframe import _meta, _ops, _reductions, _repr
+from weft.dataframe import _meta, _ops, _overlap, _reductions, _repartition, _repr, _scan, _whole
 from weft.dataframe._accessors import CategoricalAccessor, DatetimeAccessor, StringAccessor
 from weft.dataframe._collection import (
     Collection,
@@ -59,6 +59,13 @@ def _spread(name: str) -> Any:
     return _ops._documented(method, pd.DataFrame, name)
 
 
+def _cumulative(name: str) -> Any:
+    def method(self: Any, axis: Any = 0, skipna: bool = True, **kwargs: Any) -> Any:
+        return _scan.cumulative(self, name, axis, skipna)
+
+    return _ops._documented(method, pd.DataFrame, name)
+
+
 class FrameBase(Collection):
     """What has rows and an index."""
 
@@ -68,6 +75,8 @@ class FrameBase(Collection):
         locals()[_name] = _reducer(_name)
     for _name in ("var", "std", "sem"):
         locals()[_name] = _spread(_name)
+    for _name in ("cumsum", "cumprod", "cummin", "cummax"):
+        locals()[_name] = _cumulative(_name)
     del _name
     product = locals()["prod"]
 
@@ -77,6 +86,13 @@ class FrameBase(Collection):
     def index(self) -> Any:
         """The row labels, lazily."""
         return blockwise(Property("index"), self, label="index", meta=self._meta.index)
+
+    @index.setter
+    def index(self, value: Any) -> None:
+        result = blockwise(
+            _set_index, self, value, label="set-index", meta=_set_index(self._meta, value._meta)
+        )
+        self._expr, self._meta_, self._divisions = result._expr, result._meta_, result._divisions
 
     @property
     def size(self) -> Any:
@@ -219,6 +235,244 @@ class FrameBase(Collection):
             label=token or "reduction",
             whole=True,
         )
+
+    # -- rows of neighbours -----------------------------------------------------------------------
+
+    def map_overlap(
+        self,
+        func: Callable[..., Any],
+        before: Any,
+        after: Any,
+        *args: Any,
+        meta: Any = NO_DEFAULT,
+        **kwargs: Any,
+    ) -> Any:
+        """Applies a function to each partition widened by rows of its neighbours.
+
+        See :func:`weft.dataframe.map_overlap`.
+        """
+        return _overlap.map_overlap(func, self, before, after, *args, meta=meta, **kwargs)
+
+    def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0) -> Any:
+        """Values moved down by ``periods`` rows, across partitions."""
+        return _overlap.shift(self, periods, freq, axis)
+
+    def diff(self, periods: int = 1, axis: Any = 0) -> Any:
+        """Differences to the row ``periods`` before, across partitions."""
+        return _overlap.diff(self, periods, axis)
+
+    def rolling(
+        self,
+        window: Any,
+        min_periods: Any = None,
+        center: bool = False,
+        win_type: Any = None,
+        axis: Any = NO_DEFAULT,
+    ) -> Any:
+        """Windows over rows: ``df.rolling(3).mean()``.
+
+        Parameters
+        ----------
+        window : int or str
+            Rows, or a span of time of a datetime index.
+        min_periods : int, optional
+            Fewer rows than this give a missing value.
+        center : bool
+            The row stands in the middle of its window.
+        """
+        return _overlap.Rolling(self, window, min_periods, center, win_type, axis)
+
+    def ffill(self, axis: Any = 0, limit: int | None = None) -> Any:
+        """Missing values taken from the last row before that has one."""
+        return _scan.fill(self, "ffill", axis, limit)
+
+    def bfill(self, axis: Any = 0, limit: int | None = None) -> Any:
+        """Missing values taken from the next row that has one."""
+        return _scan.fill(self, "bfill", axis, limit)
+
+    # -- partitions -------------------------------------------------------------------------------
+
+    def repartition(
+        self,
+        divisions: Any = None,
+        npartitions: Any = None,
+        partition_size: Any = None,
+        freq: Any = None,
+        force: bool = False,
+    ) -> Any:
+        """The same rows in other partitions.
+
+        Parameters
+        ----------
+        divisions : sequence, optional
+            The new divisions; ``force`` lets them reach beyond the old ones.
+        npartitions : int, optional
+            How many: neighbours are joined, or partitions split.
+        partition_size : int or str, optional
+            At most about this many bytes each; reads the data to know its size.
+        freq : str, optional
+            One period of a datetime index each.
+
+        Raises
+        ------
+        ValueError
+            If not exactly one is given, or divisions do not fit.
+        """
+        return _repartition.repartition(self, divisions, npartitions, partition_size, freq, force)
+
+    def enforce_runtime_divisions(self) -> Any:
+        """The same, failing where a partition holds labels outside its divisions."""
+        return _repartition.checked(self)
+
+    def clear_divisions(self) -> Any:
+        """The same with unknown divisions."""
+        return self._with_divisions(None)
+
+    def to_dask_dataframe(self, *args: Any, **kwargs: Any) -> Any:
+        """The collection itself."""
+        return self
+
+    def sample(self, n: Any = None, frac: Any = None, replace: bool = False, random_state: Any = None) -> Any:
+        """Random rows: a fraction of each partition.
+
+        Raises
+        ------
+        ValueError
+            If a number of rows is asked for.
+        """
+        if n is not None:
+            raise ValueError(
+                "sample does not support the number of sampled items parameter, 'n'. Please use the 'frac' "
+                "parameter instead."
+            )
+        if frac is None:
+            raise ValueError("frac must not be None")
+        states = _random_states(random_state, self.npartitions)
+        return host(
+            _sample,
+            (self, frac, replace),
+            {},
+            meta=self._meta,
+            npartitions=self.npartitions,
+            label="sample",
+            divisions=self.divisions,
+            numbered=states,
+        )
+
+    def random_split(self, frac: Any, random_state: Any = None, shuffle: bool = False) -> list[Any]:
+        """Several collections that share the rows at random, in these fractions.
+
+        Raises
+        ------
+        ValueError
+            If the fractions do not add up to 1.
+        """
+        if not np.allclose(sum(frac), 1):
+            raise ValueError("frac should sum to 1")
+        states = _random_states(random_state, self.npartitions)
+        return [
+            host(
+                _split,
+                (self, list(frac), i, shuffle),
+                {},
+                meta=self._meta,
+                npartitions=self.npartitions,
+                label="random_split",
+                divisions=self.divisions,
+                numbered=states,
+            )
+            for i in range(len(frac))
+        ]
+
+    # -- statistics -------------------------------------------------------------------------------
+
+    def idxmin(
+        self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = False
+    ) -> Any:
+        """The label of the smallest value."""
+        return _whole.extreme(self, "idxmin", axis, skipna, numeric_only)
+
+    def idxmax(
+        self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = False
+    ) -> Any:
+        """The label of the largest value."""
+        return _whole.extreme(self, "idxmax", axis, skipna, numeric_only)
+
+    def skew(
+        self,
+        axis: Any = 0,
+        bias: bool = True,
+        nan_policy: str = "propagate",
+        numeric_only: bool = False,
+        skipna: bool = True,
+    ) -> Any:
+        """Unbiased skewness."""
+        if axis in (1, "columns"):
+            return self._method("skew", axis=1)
+        return _whole.powers(self, "skew", skipna, numeric_only)
+
+    def kurtosis(
+        self,
+        axis: Any = 0,
+        fisher: bool = True,
+        bias: bool = True,
+        nan_policy: str = "propagate",
+        numeric_only: bool = False,
+        skipna: bool = True,
+    ) -> Any:
+        """Unbiased excess kurtosis."""
+        if axis in (1, "columns"):
+            return self._method("kurtosis", axis=1)
+        return _whole.powers(self, "kurtosis", skipna, numeric_only)
+
+    kurt = kurtosis
+
+    def quantile(
+        self, q: Any = 0.5, axis: Any = 0, numeric_only: bool = False, method: str = "default"
+    ) -> Any:
+        """Quantiles of each column, exact.
+
+        Parameters
+        ----------
+        q : float or list of float
+        method : str
+            Accepted for compatibility: the answer is always exact.
+        """
+        if axis in (1, "columns"):
+            if isinstance(q, list):
+                raise ValueError("quantile of rows takes a single q")
+            return self._method("quantile", q=q, axis=1, numeric_only=numeric_only)
+        if method not in ("default", "dask", "tdigest"):
+            raise ValueError(f"Invalid method {method!r}: 'default', 'dask' or 'tdigest'")
+        options = {"numeric_only": numeric_only} if self.ndim == 2 else {}
+        return _whole.whole(self, "quantile", q, **options)
+
+    def median(self, axis: Any = 0, numeric_only: bool = False, method: str = "default") -> Any:
+        """The median of each column, exact."""
+        options: dict[str, Any] = {"axis": axis, "numeric_only": numeric_only} if self.ndim == 2 else {}
+        if axis in (1, "columns"):
+            return self._method("median", **options)
+        return _whole.whole(self, "median", **options)
+
+    median_approximate = median
+
+    def mode(self, dropna: bool = True, split_every: Any = False, **options: Any) -> Any:
+        """The most frequent values."""
+        return _whole.whole(self, "mode", dropna=dropna, **options)
+
+    def describe(
+        self,
+        split_every: Any = False,
+        percentiles: Any = None,
+        percentiles_method: str = "default",
+        include: Any = None,
+        exclude: Any = None,
+    ) -> Any:
+        """Count, mean, spread and quantiles of each column, exact."""
+        options = {"percentiles": percentiles}
+        if self.ndim == 2:
+            options.update(include=include, exclude=exclude)
+        return _whole.whole(self, "describe", **options)
 
     def drop_duplicates(
         self,
@@ -372,6 +626,28 @@ def _dtype_text(dtype: Any) -> str:
     if text is None:
         raise NotImplementedError(f"astype({dtype})")
     return text
+
+
+def _set_index(part: Any, index: Any) -> Any:
+    return part.set_axis(index, axis=0)
+
+
+def _random_states(random_state: Any, n: int) -> list[Any]:
+    """A seed for each partition."""
+    if not isinstance(random_state, np.random.RandomState):
+        random_state = np.random.RandomState(random_state)
+    return [int(seed) for seed in random_state.randint(0, 2**31 - 1, n)]
+
+
+def _sample(part: Any, frac: float, replace: bool, partition_info: int) -> Any:
+    return part.sample(frac=frac, replace=replace, random_state=partition_info) if len(part) else part
+
+
+def _split(part: Any, frac: list[float], which: int, shuffle: bool, partition_info: int) -> Any:
+    random = np.random.RandomState(partition_info)
+    place = np.searchsorted(np.cumsum(frac)[:-1], random.uniform(size=len(part)), side="right")
+    kept = part[place == which]
+    return kept.sample(frac=1, random_state=partition_info) if shuffle and len(kept) else kept
 
 
 def _head(parts: list[Any], n: int) -> Any:
@@ -554,6 +830,37 @@ class Series(FrameBase):
     ) -> Any:
         """How often each value occurs."""
         return _reductions.value_counts(self, sort is not False, ascending, dropna, normalize)
+
+    def cov(self, other: Any, min_periods: Any = None, split_every: Any = False) -> Any:
+        """Covariance with another Series."""
+        return self._with_other("cov", other, min_periods=min_periods)
+
+    def corr(
+        self, other: Any, method: str = "pearson", min_periods: Any = None, split_every: Any = False
+    ) -> Any:
+        """Correlation with another Series."""
+        if method != "pearson":
+            raise NotImplementedError("Only Pearson correlation has been implemented")
+        return self._with_other("corr", other, min_periods=min_periods)
+
+    def _with_other(self, name: str, other: Any, **options: Any) -> Any:
+        if not isinstance(other, Series):
+            raise TypeError("other must be a lazy Series")
+        return _whole.whole(self, name, other, **options)
+
+    def autocorr(self, lag: int = 1, split_every: Any = False) -> Any:
+        """Correlation with itself ``lag`` rows before."""
+        if not isinstance(lag, (int, np.integer)):
+            raise TypeError("lag must be an integer")
+        return _whole.whole(self, "autocorr", lag)
+
+    def dot(self, other: Any, meta: Any = NO_DEFAULT) -> Any:
+        """The dot product with another Series."""
+        return (self * other).sum()
+
+    def combine(self, other: Any, func: Any, fill_value: Any = None) -> Any:
+        """A function of values of two Series."""
+        return self._method("combine", other, func, fill_value=fill_value)
 
     def groupby(self, by: Any, **kwargs: Any) -> Any:
         """Groups of rows; see :meth:`DataFrame.groupby`."""
@@ -795,7 +1102,9 @@ class DataFrame(FrameBase):
         if columns is None and axis in (1, "columns"):
             columns = labels
         elif columns is None:
-            raise NotImplementedError("drop works on columns: drop(columns=…)")
+            raise NotImplementedError(
+                "Drop currently only works for axis=1 or when columns is not None: drop(columns=…)"
+            )
         meta = self._meta.drop(columns=columns, errors=errors)
         return self._native(
             meta,
@@ -838,6 +1147,48 @@ class DataFrame(FrameBase):
         counts = [_reductions.nunique(self.iloc[:, i], dropna) for i in range(len(self.columns))]
         meta = self._meta.nunique().iloc[:0]
         return host(_as_series, (counts, self.columns), {}, meta=meta, npartitions=1, label="nunique")
+
+    def cov(self, min_periods: Any = None, numeric_only: bool = False, split_every: Any = False) -> Any:
+        """Covariances of columns."""
+        return _whole.whole(self, "cov", min_periods=min_periods, numeric_only=numeric_only)
+
+    def corr(
+        self,
+        method: str = "pearson",
+        min_periods: Any = None,
+        numeric_only: bool = False,
+        split_every: Any = False,
+    ) -> Any:
+        """Correlations of columns."""
+        if method != "pearson":
+            raise NotImplementedError("Only Pearson correlation has been implemented")
+        return _whole.whole(self, "corr", min_periods=min_periods, numeric_only=numeric_only)
+
+    def combine(self, other: Any, func: Any, fill_value: Any = None, overwrite: bool = True) -> Any:
+        """A function of columns of two DataFrames."""
+        return self._method("combine", other, func, fill_value=fill_value, overwrite=overwrite)
+
+    def itertuples(self, index: bool = True, name: str | None = "Pandas") -> Any:
+        """Rows as named tuples, a partition at a time."""
+        for i in range(self.npartitions):
+            yield from self.partitions[i].compute().itertuples(index=index, name=name)
+
+    def iterrows(self) -> Any:
+        """Pairs of label and row, a partition at a time."""
+        for i in range(self.npartitions):
+            yield from self.partitions[i].compute().iterrows()
+
+    def pivot_table(self, index: Any, columns: Any, values: Any = None, aggfunc: str = "mean") -> Any:
+        """A table of one column's values by two others; see :func:`weft.dataframe.pivot_table`."""
+        from weft.dataframe._reshape import pivot_table
+
+        return pivot_table(self, index, columns, values, aggfunc)
+
+    def categorize(self, columns: Any = None, index: Any = None, split_every: Any = None) -> Any:
+        """Columns of text as categoricals whose categories are known; reads the data."""
+        from weft.dataframe._reshape import categorize
+
+        return categorize(self, columns)
 
     def groupby(
         self,

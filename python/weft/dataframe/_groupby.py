@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from weft.dataframe import _meta
-from weft.dataframe._collection import Collection, aligned, blockwise, host, new_collection
+from weft.dataframe._collection import Collection, MethodCall, blockwise, host, new_collection
 from weft.dataframe._native import Unsupported
 
 NO_DEFAULT = _meta.NO_DEFAULT
@@ -57,23 +58,22 @@ class _GroupBy:
     ) -> None:
         if kwargs:
             raise TypeError(f"groupby() got an unexpected keyword argument {next(iter(kwargs))!r}")
-        if as_index is not True:
-            raise NotImplementedError("groupby(as_index=False): use .reset_index() on the result")
-        self.obj = own
         self.by = list(by) if isinstance(by, list) else [by]
+        if isinstance(by, tuple) and not (own.ndim == 2 and by in own.columns):
+            self.by = list(by)
+        if any(isinstance(key, Collection) for key in self.by):
+            own, self.by = _same_partitions(own, self.by)
+        # A column of the grouped frame itself is grouped by its name, as pandas knows it by identity.
+        self.by = [_by_label(own, key) for key in self.by]
         for key in self.by:
-            if isinstance(key, Collection):
-                if key.npartitions != own.npartitions:
-                    raise NotImplementedError(
-                        "The grouped object and index of the groupby must have the same partitions: "
-                        f"{own.npartitions} and {key.npartitions}"
-                    )
-            elif isinstance(key, (pd.Series, np.ndarray, pd.Index)):
+            if isinstance(key, (pd.Series, np.ndarray, pd.Index)):
                 raise TypeError(f"groupby by {type(key).__name__}: keys are labels, functions or lazy Series")
+        self.obj = own
         self.group_keys = group_keys
         self.sort = sort
         self.observed = observed
         self.dropna = dropna
+        self.as_index = as_index
         self._slice = slice
         self._options = {
             name: value
@@ -81,6 +81,8 @@ class _GroupBy:
             if value is not None
         }
         self._options["group_keys"] = group_keys
+        if not as_index:
+            self._options["as_index"] = False
         self._grouped_meta()  # Raises the KeyError that pandas raises.
 
     def __repr__(self) -> str:
@@ -132,6 +134,8 @@ class _GroupBy:
             isinstance(getattr(_key_meta(self, key), "dtype", None), pd.CategoricalDtype) for key in self.by
         ):
             raise NotImplementedError("categorical keys")
+        if not self.as_index:
+            raise NotImplementedError("as_index=False")
         expr = self.obj.expr.groupby(
             keys,
             entries,
@@ -143,13 +147,21 @@ class _GroupBy:
 
     # -- what users call --------------------------------------------------------------------------
 
-    def _reduce(self, name: str, pandas_options: dict[str, Any], native: dict[str, Any] | None = None) -> Any:
+    def _reduce(
+        self,
+        name: str,
+        pandas_options: dict[str, Any],
+        native: dict[str, Any] | None = None,
+        ask: dict[str, Any] | None = None,
+    ) -> Any:
+        """An aggregation by name; ``ask`` holds what says how to compute it, not what."""
+        split_out = _split_out(ask or {}, name, self.sort)
         meta = getattr(self._grouped_meta(), name)(**pandas_options)
         if isinstance(meta, (pd.DataFrame, pd.Series)):
             meta = meta.iloc[:0]
         plain = {k: v for k, v in pandas_options.items() if k not in ("numeric_only", "ddof")}
         try:
-            if any(plain.values()):
+            if any(value is not True for value in plain.values() if value):
                 raise NotImplementedError(f"{name} with {plain}")
             if isinstance(meta, pd.Series):
                 label = meta.name
@@ -158,75 +170,64 @@ class _GroupBy:
             else:
                 kind = "table"
                 aggs = [_Agg(c, c, name, native) for c in meta.columns]
-            return self._build(aggs, meta, kind)
+            return _cut(self._build(aggs, meta, kind), split_out)
         except Unsupported:
-            return self._fallback(name, (), pandas_options, meta)
+            return _cut(self._fallback(MethodCall(name), (), pandas_options, meta), split_out)
 
     def _column(self) -> Any:
         return self.obj._meta.name if self.obj.ndim == 1 else self._slice
 
-    def sum(self, numeric_only: bool = False, min_count: Any = None, **kwargs: Any) -> Any:
+    def sum(self, numeric_only: bool = False, min_count: Any = None, **ask: Any) -> Any:
         """The sum of each group."""
-        options: dict[str, Any] = {"numeric_only": numeric_only}
-        if min_count:
-            options["min_count"] = min_count
-        return self._reduce("sum", options)
+        return self._reduce("sum", _given(numeric_only=numeric_only, min_count=min_count), ask=ask)
 
-    def prod(self, numeric_only: bool = False, min_count: Any = None, **kwargs: Any) -> Any:
+    def prod(self, numeric_only: bool = False, min_count: Any = None, **ask: Any) -> Any:
         """The product of each group."""
-        options: dict[str, Any] = {"numeric_only": numeric_only}
-        if min_count:
-            options["min_count"] = min_count
-        return self._reduce("prod", options)
+        return self._reduce("prod", _given(numeric_only=numeric_only, min_count=min_count), ask=ask)
 
-    def mean(self, numeric_only: bool = False, **kwargs: Any) -> Any:
-        """The mean of each group."""
-        return self._reduce("mean", {"numeric_only": numeric_only})
-
-    def min(self, numeric_only: bool = False, **kwargs: Any) -> Any:
-        """The smallest value of each group."""
-        return self._reduce("min", {"numeric_only": numeric_only})
-
-    def max(self, numeric_only: bool = False, **kwargs: Any) -> Any:
-        """The largest value of each group."""
-        return self._reduce("max", {"numeric_only": numeric_only})
-
-    def first(self, numeric_only: bool = False, **kwargs: Any) -> Any:
+    def first(self, numeric_only: bool = False, sort: Any = None, **ask: Any) -> Any:
         """The first value of each group that is not missing."""
-        return self._reduce("first", {"numeric_only": numeric_only})
+        return self._sorting(sort)._reduce("first", _given(numeric_only=numeric_only), ask=ask)
 
-    def last(self, numeric_only: bool = False, **kwargs: Any) -> Any:
+    def last(self, numeric_only: bool = False, sort: Any = None, **ask: Any) -> Any:
         """The last value of each group that is not missing."""
-        return self._reduce("last", {"numeric_only": numeric_only})
+        return self._sorting(sort)._reduce("last", _given(numeric_only=numeric_only), ask=ask)
 
-    def any(self, **kwargs: Any) -> Any:
+    def _sorting(self, sort: Any) -> Any:
+        return self if sort is None else self._with(sort=sort)
+
+    def any(self, skipna: bool = True, **ask: Any) -> Any:
         """Whether any value of each group is true."""
-        return self._reduce("any", {})
+        return self._reduce("any", {} if skipna else {"skipna": False}, ask=ask)
 
-    def all(self, **kwargs: Any) -> Any:
+    def all(self, skipna: bool = True, **ask: Any) -> Any:
         """Whether all values of each group are true."""
-        return self._reduce("all", {})
+        return self._reduce("all", {} if skipna else {"skipna": False}, ask=ask)
 
-    def count(self, **kwargs: Any) -> Any:
+    def count(self, **ask: Any) -> Any:
         """Number of values of each group that are not missing."""
-        return self._reduce("count", {})
+        return self._reduce("count", {}, ask=ask)
 
-    def var(self, ddof: int = 1, numeric_only: bool = False, **kwargs: Any) -> Any:
+    def var(self, ddof: int = 1, numeric_only: bool = False, **ask: Any) -> Any:
         """The variance of each group."""
-        return self._reduce("var", {"ddof": ddof, "numeric_only": numeric_only}, {"ddof": ddof})
+        return self._reduce("var", _given(ddof=ddof, numeric_only=numeric_only), {"ddof": ddof}, ask=ask)
 
-    def std(self, ddof: int = 1, numeric_only: bool = False, **kwargs: Any) -> Any:
+    def std(self, ddof: int = 1, numeric_only: bool = False, **ask: Any) -> Any:
         """The standard deviation of each group."""
-        return self._reduce("std", {"ddof": ddof, "numeric_only": numeric_only}, {"ddof": ddof})
+        return self._reduce("std", _given(ddof=ddof, numeric_only=numeric_only), {"ddof": ddof}, ask=ask)
 
-    def size(self, **kwargs: Any) -> Any:
+    def size(self, **ask: Any) -> Any:
         """Number of rows of each group."""
+        split_out = _split_out(ask, "size", self.sort)
         meta = self._grouped_meta().size().iloc[:0]
         try:
+            if isinstance(meta, pd.DataFrame):
+                raise NotImplementedError("as_index=False")
             kind = "unnamed" if meta.name is None else "series"
-            return self._build([_Agg(0 if meta.name is None else meta.name, None, "size", None)], meta, kind)
+            aggs = [_Agg(0 if meta.name is None else meta.name, None, "size", None)]
+            return _cut(self._build(aggs, meta, kind), split_out)
         except Unsupported:
-            return self._fallback("size", (), {}, meta)
+            return _cut(self._fallback(MethodCall("size"), (), {}, meta), split_out)
 
     def aggregate(
         self, arg: Any = None, split_every: Any = None, split_out: Any = None, **kwargs: Any
@@ -235,12 +236,19 @@ class _GroupBy:
 
         Parameters
         ----------
-        arg : str, list, dict, optional
+        arg : str, list, dict, Aggregation, optional
             One name; a list of names; for each column a name or a list of them.
         **kwargs
             Named aggregations: ``new_column=("column", "func")``.
         """
-        kwargs.pop("shuffle_method", None)
+        ask = {"split_every": split_every, "split_out": split_out}
+        if "shuffle_method" in kwargs:
+            ask["shuffle_method"] = kwargs.pop("shuffle_method")
+        parts = _split_out(ask, "agg", self.sort)
+        if arg == "size":
+            return self.size(**ask)
+        if _has_custom(arg) or _has_custom(list(kwargs.values())):
+            return _cut(self._custom(arg, kwargs), parts)
         meta = self._grouped_meta().agg(*([] if arg is None else [arg]), **kwargs)
         meta = meta.iloc[:0]
         try:
@@ -252,47 +260,135 @@ class _GroupBy:
                 if meta.name is not None
                 else "unnamed"
             )
-            return self._build(aggs, meta, kind)
+            return _cut(self._build(aggs, meta, kind), parts)
         except Unsupported:
-            return self._fallback("agg", () if arg is None else (arg,), kwargs, meta)
+            args = () if arg is None else (arg,)
+            return _cut(self._fallback(MethodCall("agg"), args, kwargs, meta), parts)
 
     agg = aggregate
 
     def _spec(self, arg: Any, named: dict[str, Any], meta: Any) -> list[_Agg]:
         raise NotImplementedError
 
+    def _custom(self, arg: Any, named: dict[str, Any]) -> Any:
+        """Aggregations of which some are :class:`Aggregation`."""
+        return self._infer(_Custom(arg, named), (), {}, gather=True)
+
     def apply(self, func: Callable[..., Any], *args: Any, meta: Any = NO_DEFAULT, **kwargs: Any) -> Any:
         """A function of each group."""
-        if meta is NO_DEFAULT:
-            meta = _meta.infer_user(
-                lambda sample: self._grouped_meta().apply(func, *args, **kwargs), (0,), {}, "groupby.apply"
-            )
-        else:
-            meta = _meta.make_meta(meta)
-        return self._fallback("apply", (func, *args), kwargs, meta)
+        return self._user("apply", (func, *args), kwargs, meta)
+
+    def transform(self, func: Any, *args: Any, meta: Any = NO_DEFAULT, **kwargs: Any) -> Any:
+        """A function of each group that keeps its rows."""
+        return self._user("transform", (func, *args), kwargs, meta)
+
+    def shift(
+        self,
+        periods: Any = 1,
+        freq: Any = NO_DEFAULT,
+        axis: Any = NO_DEFAULT,
+        fill_value: Any = NO_DEFAULT,
+        meta: Any = NO_DEFAULT,
+        **ask: Any,
+    ) -> Any:
+        """Values of earlier (or, if ``periods`` is negative, later) rows of the group."""
+        options = {"freq": freq, "fill_value": fill_value}
+        options = {name: value for name, value in options.items() if value is not NO_DEFAULT}
+        return self._user("shift", (periods,), options, meta)
+
+    def _user(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], meta: Any) -> Any:
+        if meta is not NO_DEFAULT:
+            index = self.obj._meta.index if name in ("transform", "shift") else None
+            meta = _meta.make_meta(meta, index=index)
+            return self._fallback(MethodCall(name), args, kwargs, meta)
+        warnings.warn(
+            f"`meta` is not specified, so weft ran groupby.{name} on two made-up rows to learn what it gives. "
+            "If the result is not what you expect, pass meta=, such as meta={'x': 'f8', 'y': 'f8'} for a "
+            "DataFrame or meta=('x', 'f8') for a Series.",
+            stacklevel=3,
+        )
+        return self._infer(MethodCall(name), args, kwargs)
+
+    def _infer(self, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any], gather: bool = False) -> Any:
+        """``call(grouped)`` of pandas, its meta found on sample rows."""
+        try:
+            found = call(self._grouped_meta(), *_meta.sample(args), **_meta.sample(kwargs))
+        except (KeyError, AttributeError, TypeError, NotImplementedError, ValueError) as error:
+            if isinstance(call, MethodCall) and call.name in ("apply", "transform", "agg"):
+                raise ValueError(
+                    f"Metadata inference failed in `groupby.{call.__name__}`: {error!r} on two made-up rows. "
+                    "Pass meta= to say what the result looks like."
+                ) from error
+            raise
+        meta = found.iloc[:0] if isinstance(found, (pd.DataFrame, pd.Series)) else found
+        return self._fallback(call, args, kwargs, meta, gather=gather)
+
+    def get_group(self, name: Any) -> Any:
+        """The rows of one group."""
+        own = self.obj if self._slice is None else self.obj[self._slice]
+        key = self.by[0]
+        if len(self.by) != 1 or isinstance(key, Collection) and key.ndim != 1 or callable(key):
+            return self._infer(MethodCall("get_group"), (name,), {})
+        wanted = name[0] if isinstance(name, tuple) and len(name) == 1 else name
+        values = key if isinstance(key, Collection) else self.obj[key] if self.obj.ndim == 2 else None
+        if values is None:
+            return self._infer(MethodCall("get_group"), (name,), {})
+        return own[values == wanted]
+
+    def rolling(
+        self, window: Any, min_periods: Any = None, center: bool = False, win_type: Any = None, axis: Any = 0
+    ) -> Any:
+        """Windows over the rows of each group."""
+        if axis not in (0, "index", "rows"):
+            raise NotImplementedError("groupby.rolling over columns")
+        return RollingGroupBy(
+            self, {"window": window, "min_periods": min_periods, "center": center, "win_type": win_type}
+        )
+
+    def compute(self, **kwargs: Any) -> Any:
+        """Refused: groups are not data yet.
+
+        Raises
+        ------
+        NotImplementedError
+            Always; it names what to call.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not allow compute method."
+            "Please chain it with an aggregation method (like ``.mean()``) or get a "
+            "specific group using ``.get_group()`` before calling ``compute()``"
+        )
+
+    def __iter__(self) -> Any:
+        raise NotImplementedError(
+            "Iteration of groups would read all data: use apply, or get_group for one group"
+        )
+
+    def _with(self, **changes: Any) -> Any:
+        options = {
+            "group_keys": self.group_keys,
+            "sort": self.sort,
+            "observed": self.observed,
+            "dropna": self.dropna,
+            "as_index": self.as_index,
+            "slice": self._slice,
+            **changes,
+        }
+        return type(self)(self.obj, self.by, **options)
 
     # -- pandas -----------------------------------------------------------------------------------
 
-    def _fallback(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], meta: Any) -> Any:
-        """pandas on what the groups need, in one partition; partitions are reduced first where the
-        aggregation is its own combination."""
-        aligned([self.obj, *self.by])
+    def _fallback(
+        self, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any], meta: Any, gather: bool = False
+    ) -> Any:
+        """``call`` of pandas' groups in one partition; where an aggregation is its own combination,
+        partitions are reduced first."""
         columns = self._needed()
         labels = [None if isinstance(key, Collection) else key for key in self.by]
         series = [key for key in self.by if isinstance(key, Collection)]
-        combine = {
-            "sum": "sum",
-            "min": "min",
-            "max": "max",
-            "prod": "prod",
-            "first": "first",
-            "last": "last",
-            "any": "any",
-            "all": "all",
-            "count": "sum",
-            "size": "sum",
-        }.get(name)
-        if combine is not None and not kwargs.get("min_count"):
+        name = call.__name__
+        combine = _COMBINE.get(name) if isinstance(call, MethodCall) and self.as_index else None
+        if combine is not None and not kwargs.get("min_count") and kwargs.get("skipna", True):
             parts = blockwise(
                 _group,
                 self.obj,
@@ -301,7 +397,7 @@ class _GroupBy:
                 columns,
                 self._slice,
                 self._options,
-                name,
+                call,
                 args,
                 kwargs,
                 label=f"groupby-{name}-chunk",
@@ -322,17 +418,8 @@ class _GroupBy:
         )
         return host(
             _group_all,
-            (
-                parts,
-                self._slice,
-                self._options,
-                name,
-                args,
-                kwargs,
-                [key._meta.name for key in series],
-                self.obj.ndim,
-            ),
-            {"labels": labels},
+            (parts, self._slice, self._options, call, args, kwargs, len(series)),
+            {"labels": labels, "gather": gather},
             meta=meta,
             npartitions=1,
             label=f"groupby-{name}",
@@ -366,7 +453,7 @@ def _group(
     columns: Any,
     picked: Any,
     options: dict[str, Any],
-    name: str,
+    call: Any,
     args: Any,
     kwargs: Any,
 ) -> Any:
@@ -375,7 +462,7 @@ def _group(
     grouped = partition.groupby(_by(labels, series), **options)
     if picked is not None:
         grouped = grouped[picked]
-    return getattr(grouped, name)(*args, **kwargs)
+    return call(grouped, *args, **kwargs)
 
 
 def _regroup(parts: list[Any], levels: int, options: dict[str, Any], name: str, meta: Any) -> Any:
@@ -401,36 +488,250 @@ def _group_all(
     parts: list[Any],
     picked: Any,
     options: dict[str, Any],
-    name: str,
+    call: Any,
     args: Any,
     kwargs: Any,
-    names: list[Any],
-    ndim: int,
+    keys: int,
     labels: list[Any],
+    gather: bool,
 ) -> Any:
     from weft.dataframe._collection import concat
 
-    whole = concat([part for part, _ in parts])
-    series = [concat([keys[i] for _, keys in parts]) for i in range(len(names))]
-    # Rows are matched by position: labels may repeat between partitions.
-    index = whole.index
-    whole = whole.set_axis(pd.RangeIndex(len(whole)), axis=0)
-    series = [key.set_axis(whole.index) for key in series]
-    if any(callable(label) for label in labels if label is not None):
-        labels = list(labels)
-        keys = [
-            pd.Series(index.map(label), index=whole.index) if callable(label) else None for label in labels
+    kept = [part for part in parts if len(part[0])] or parts[:1]
+    pieces = [(part, list(series)) for part, series in kept]
+    whole = concat([part for part, _ in pieces]) if len(pieces) > 1 else pieces[0][0]
+    series = [
+        concat([own[i] for _, own in pieces]) if len(pieces) > 1 else pieces[0][1][i] for i in range(keys)
+    ]
+
+    def grouped(part: Any, own: list[Any]) -> Any:
+        groups = part.groupby(_by(labels, own), **options)
+        return groups if picked is None else groups[picked]
+
+    if gather:
+        return call.gather([grouped(part, own) for part, own in pieces], grouped(whole, series))
+    return call(grouped(whole, series), *args, **kwargs)
+
+
+def _by_label(own: Any, key: Any) -> Any:
+    name = key._meta.name if isinstance(key, Collection) and key._meta is not None and key.ndim == 1 else None
+    if name is None or own.ndim != 2 or name not in own.columns:
+        return key
+    return name if own[name]._name == key._name else key
+
+
+def _same_partitions(own: Any, keys: list[Any]) -> tuple[Any, list[Any]]:
+    """The grouped object and its keys with the same partitions."""
+    from weft.dataframe._repartition import align
+
+    lazy = [key for key in keys if isinstance(key, Collection)]
+    if any(key.npartitions != own.npartitions or key.divisions != own.divisions for key in lazy):
+        if not own.known_divisions or not all(key.known_divisions for key in lazy):
+            raise NotImplementedError(
+                "The grouped object and index of the groupby must have the same divisions, and one of them "
+                "has unknown divisions."
+            )
+        own, *moved = align([own, *lazy])
+        keys = [moved.pop(0) if isinstance(key, Collection) else key for key in keys]
+    return own, keys
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+#: What callers may say about how an aggregation runs.
+_ASK = frozenset({"split_every", "split_out", "shuffle_method", "engine", "engine_kwargs"})
+
+
+def _split_out(ask: dict[str, Any], name: str, sort: Any) -> int:
+    """The number of partitions that the result is to have.
+
+    Raises
+    ------
+    TypeError
+        If an argument is unknown.
+    """
+    for key in ask:
+        if key not in _ASK:
+            raise TypeError(f"{name}() got an unexpected keyword argument {key!r}")
+    wanted = ask.get("split_out")
+    return 1 if wanted is None or wanted is True or wanted is False else int(wanted)
+
+
+def _cut(result: Any, parts: int) -> Any:
+    """``result`` of one partition in several."""
+    if parts <= 1:
+        return result
+    return host(
+        _piece,
+        (result,),
+        {"parts": parts},
+        meta=result._meta,
+        npartitions=parts,
+        label="split-out",
+        numbered=list(range(parts)),
+    )
+
+
+def _piece(whole: Any, parts: int, partition_info: int) -> Any:
+    rows = len(whole)
+    return whole.iloc[rows * partition_info // parts : rows * (partition_info + 1) // parts]
+
+
+class Aggregation:
+    """An aggregation of the user's own, in steps that work on partitions.
+
+    Parameters
+    ----------
+    name : str
+        Its name: the column's, where several aggregations are asked for.
+    chunk : callable
+        Gets the grouped Series of one partition; returns a Series, or a tuple of them.
+    agg : callable
+        Gets what ``chunk`` returned for all partitions, grouped again (an argument for each Series).
+    finalize : callable, optional
+        Makes the result of what ``agg`` returned.
+
+    Examples
+    --------
+    >>> import pandas as pd, weft.dataframe as dd
+    >>> df = dd.from_pandas(pd.DataFrame({"k": [1, 1, 2], "x": [1, 2, 3]}), npartitions=2)
+    >>> total = dd.Aggregation("total", lambda g: g.sum(), lambda g: g.sum())
+    >>> df.groupby("k").x.agg(total).compute().tolist()
+    [3, 3]
+    """
+
+    def __init__(self, name: str, chunk: Any, agg: Any, finalize: Any = None) -> None:
+        self.__name__ = name
+        self.chunk, self.agg, self.finalize = chunk, agg, finalize
+
+    def __dask_tokenize__(self) -> Any:
+        return Aggregation, self.__name__, self.chunk, self.agg, self.finalize
+
+
+def _has_custom(spec: Any) -> bool:
+    if isinstance(spec, Mapping):
+        spec = list(spec.values())
+    if isinstance(spec, (list, tuple)):
+        return any(_has_custom(part) for part in spec)
+    return isinstance(spec, Aggregation)
+
+
+class _Custom:
+    """A specification that has :class:`Aggregation` in it, on the groups of pandas."""
+
+    def __init__(self, arg: Any, named: dict[str, Any]) -> None:
+        self.arg, self.named = arg, named
+        self.__name__ = "agg"
+
+    def __dask_tokenize__(self) -> Any:
+        return _Custom, self.arg, self.named
+
+    def __call__(self, grouped: Any) -> Any:
+        return self.gather([grouped], grouped)
+
+    def gather(self, parts: list[Any], whole: Any) -> Any:
+        """The result from the groups of each partition and those of all rows."""
+        arg = self.arg
+        series = isinstance(whole, pd.api.typing.SeriesGroupBy)
+        if arg is None:
+            pairs = {
+                label: (spec if isinstance(spec, tuple) else (None, spec))
+                for label, spec in self.named.items()
+            }
+            columns = {
+                label: self._one(parts, whole, column, func) for label, (column, func) in pairs.items()
+            }
+            return pd.DataFrame(columns)
+        if series:
+            if not isinstance(arg, (list, tuple)):
+                return self._one(parts, whole, None, arg)
+            return pd.DataFrame({_name_of(func): self._one(parts, whole, None, func) for func in arg})
+        if not isinstance(arg, Mapping):
+            keys = set(whole.grouper.names if hasattr(whole, "grouper") else whole._grouper.names)
+            chosen = whole._selected_obj.columns
+            arg = {column: arg for column in chosen if column not in keys}
+        nested = any(isinstance(funcs, (list, tuple)) for funcs in arg.values())
+        columns = {}
+        for column, funcs in arg.items():
+            for func in funcs if isinstance(funcs, (list, tuple)) else [funcs]:
+                label = (column, _name_of(func)) if nested else column
+                columns[label] = self._one(parts, whole, column, func)
+        return pd.DataFrame(columns)
+
+    def _one(self, parts: list[Any], whole: Any, column: Any, func: Any) -> pd.Series:
+        pick = lambda groups: groups if column is None else groups[column]
+        if not isinstance(func, Aggregation):
+            return pick(whole).agg(func)
+        names = whole._grouper.names
+        levels = list(range(len(names))) if len(names) > 1 else 0
+        chunks = [func.chunk(pick(part)) for part in parts]
+        chunks = [chunk if isinstance(chunk, tuple) else (chunk,) for chunk in chunks]
+        merged = [
+            pd.concat([chunk[i] for chunk in chunks]).groupby(
+                level=levels, sort=whole.sort, dropna=whole.dropna
+            )
+            for i in range(len(chunks[0]))
         ]
-        by: Any = [
-            k if k is not None else (series.pop(0) if lab is None else lab) for k, lab in zip(keys, labels)
-        ]
-        by = by if len(by) > 1 else by[0]
-    else:
-        by = _by(labels, series)
-    grouped = whole.groupby(by, **options)
-    if picked is not None:
-        grouped = grouped[picked]
-    return getattr(grouped, name)(*args, **kwargs)
+        result = func.agg(*merged)
+        if func.finalize is not None:
+            result = func.finalize(*result) if isinstance(result, tuple) else func.finalize(result)
+        return result
+
+
+class RollingGroupBy:
+    """Windows over the rows of each group: ``df.groupby(by).rolling(window)``."""
+
+    def __init__(self, grouped: Any, options: dict[str, Any]) -> None:
+        self._grouped, self._options = grouped, options
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if not hasattr(pd.api.typing.Rolling, name):
+            raise AttributeError(f"'RollingGroupBy' object has no attribute {name!r}")
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            return self._grouped._infer(_Windows(self._options, name), args, kwargs)
+
+        return method
+
+
+class _Windows:
+    def __init__(self, options: dict[str, Any], name: str) -> None:
+        self.options, self.name = options, name
+        self.__name__ = f"rolling-{name}"
+
+    def __dask_tokenize__(self) -> Any:
+        return _Windows, self.options, self.name
+
+    def __call__(self, grouped: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(grouped.rolling(**self.options), self.name)(*args, **kwargs)
+
+
+def _add_reductions(cls: Any) -> None:
+    """Aggregations that take only ``numeric_only``."""
+    for name in ("mean", "min", "max"):
+
+        def method(self: Any, numeric_only: bool = False, _name: str = name, **ask: Any) -> Any:
+            return self._reduce(_name, {"numeric_only": numeric_only}, ask=ask)
+
+        setattr(cls, name, _documented(method, name))
+    for name in WHOLE:
+
+        def whole(self: Any, *args: Any, _name: str = name, **kwargs: Any) -> Any:
+            ask = {key: kwargs.pop(key) for key in list(kwargs) if key in _ASK}
+            parts = _split_out(ask, _name, self.sort)
+            return _cut(self._infer(MethodCall(_name), args, kwargs), parts)
+
+        setattr(cls, name, _documented(whole, name))
+
+
+def _documented(method: Any, name: str) -> Any:
+    method.__name__ = name
+    method.__doc__ = getattr(getattr(pd.api.typing.DataFrameGroupBy, name, None), "__doc__", None)
+    return method
 
 
 class DataFrameGroupBy(_GroupBy):
@@ -442,10 +743,19 @@ class DataFrameGroupBy(_GroupBy):
             "sort": self.sort,
             "observed": self.observed,
             "dropna": self.dropna,
+            "as_index": self.as_index,
         }
-        if isinstance(key, (list, tuple)) and not (isinstance(key, tuple) and key in self.obj.columns):
-            return DataFrameGroupBy(self.obj, self.by, slice=list(key), **options)
-        return SeriesGroupBy(self.obj, self.by, slice=key, **options)
+        many = isinstance(key, (list, tuple, pd.Index)) and not (
+            isinstance(key, tuple) and key in self.obj.columns
+        )
+        try:
+            if many:
+                return DataFrameGroupBy(self.obj, self.by, slice=list(key), **options)
+            return SeriesGroupBy(self.obj, self.by, slice=key, **options)
+        except KeyError as error:
+            plural = "s" if many else ""
+            missing = error.args[0] if error.args else key
+            raise KeyError(f"Column{plural} not found: {missing}") from None
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in self.obj.columns:
@@ -493,15 +803,37 @@ class SeriesGroupBy(_GroupBy):
             return [_Agg(_name_of(func), column, func, None) for func in arg]
         raise NotImplementedError(f"agg({arg!r})")
 
-    def nunique(self, split_every: Any = None, split_out: Any = None) -> Any:
+    def nunique(self, **ask: Any) -> Any:
         """Number of different values of each group."""
-        return self._reduce("nunique", {})
+        return self._reduce("nunique", {}, ask=ask)
 
-    def value_counts(self, **kwargs: Any) -> Any:
-        """How often each value occurs in each group."""
-        meta = self._grouped_meta().value_counts(**kwargs).iloc[:0]
-        return self._fallback("value_counts", (), kwargs, meta)
+    def unique(self, **ask: Any) -> Any:
+        """The different values of each group, as arrays."""
+        return _cut(self._infer(MethodCall("unique"), (), {}), _split_out(ask, "unique", self.sort))
 
 
 def _name_of(func: Any) -> Any:
     return func if isinstance(func, str) else getattr(func, "__name__", str(func))
+
+
+#: Aggregations that combine their own results.
+_COMBINE = {
+    "sum": "sum",
+    "min": "min",
+    "max": "max",
+    "prod": "prod",
+    "first": "first",
+    "last": "last",
+    "any": "any",
+    "all": "all",
+    "count": "sum",
+    "size": "sum",
+}
+
+#: Methods that pandas runs on the rows of all partitions.
+WHOLE = (
+    "bfill corr cov cumcount cummax cummin cumprod cumsum describe diff ffill head idxmax idxmin median"
+    " ngroup nlargest nsmallest nunique pct_change quantile rank sem skew tail value_counts"
+).split()
+
+_add_reductions(_GroupBy)

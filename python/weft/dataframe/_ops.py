@@ -47,10 +47,14 @@ UNARY = [
 #: Methods of both that pandas applies to each partition.
 PARTITIONWISE = (
     "add_prefix add_suffix astype convert_dtypes dropna explode fillna infer_objects isin isna isnull mask"
-    " notna notnull rename_axis replace round where clip combine_first set_axis"
+    " notna notnull rename_axis replace round where clip combine_first set_axis to_timestamp squeeze"
 ).split()
 PARTITIONWISE_FRAME = "drop eval query select_dtypes melt rename reset_index".split()
 PARTITIONWISE_SERIES = "between map rename reset_index to_frame case_when".split()
+
+
+#: Those that make other row labels.
+RELABELLED = frozenset({"melt", "reset_index", "to_timestamp"})
 
 
 def same_expr(operands: list[Any]) -> list[Any]:
@@ -164,6 +168,8 @@ def add_partitionwise(cls: type, source: type, names: list[str]) -> type:
 def _partitionwise(source: type, name: str) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         refuse_inplace(name, kwargs)
+        if name in RELABELLED:
+            kwargs["divisions"] = None
         return self._method(name, *args, **kwargs)
 
     return _documented(method, source, name)

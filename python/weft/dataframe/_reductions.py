@@ -205,6 +205,8 @@ def reduction(
 ) -> Any:
     """A reduction of each column, or, with ``axis=1``, of each row."""
     frame = hasattr(collection, "columns")
+    if axis is None and frame:
+        return _of_all(collection, name, skipna=skipna, numeric_only=numeric_only, ddof=ddof)
     if axis in (1, "columns"):
         kwargs: dict[str, Any] = {"axis": 1}
         if name not in ("count",):
@@ -279,6 +281,25 @@ def reduction(
     return reduce_tree(
         collection, moments, _Spread(name, ddof, labels, meta), label=name, meta=meta, chunk_kwargs=measured
     )
+
+
+def _of_all(collection: Any, name: str, *, skipna: bool, numeric_only: bool, ddof: int) -> Any:
+    """The reduction of all values of a frame, as ``axis=None`` asks for."""
+    if name in ("sum", "prod", "min", "max", "any", "all"):
+        columns = reduction(collection, name, 0, skipna, numeric_only)
+        return reduction(columns, name, 0, skipna)
+    if numeric_only:
+        collection = collection[list(collection._meta.select_dtypes(["number", "bool"]).columns)]
+    return reduction(_ravelled(collection), name, 0, skipna, ddof=ddof)
+
+
+def _ravelled(collection: Any) -> Any:
+    meta = pd.Series(_meta.meta_nonempty(collection._meta).to_numpy().ravel()).iloc[:0]
+    return blockwise(_values_as_series, collection, meta=meta, label="ravel", divisions=None)
+
+
+def _values_as_series(part: Any) -> pd.Series:
+    return pd.Series(part.to_numpy().ravel())
 
 
 def _if_enough(total: Any, count: Any, min_count: int) -> Any:
