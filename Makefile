@@ -28,7 +28,7 @@ test-rust:
 	cargo test --quiet --release --workspace --exclude weft-python
 
 test-python: build
-	$(PY) -m pytest -n auto tests
+	$(PY) -m pytest -n auto
 
 check: build
 	cargo fmt --all --check

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from weft._docs import skip_doctest
 from weft.dataframe import _meta
 from weft.dataframe._collection import Collection, MethodCall, blockwise
 from weft.dataframe._native import Unsupported
@@ -151,11 +152,13 @@ def _series_on_frame(own: Any, other: Any) -> bool:
 
 
 def _documented(method: Any, source: Any, name: str) -> Any:
-    """``method`` with pandas' signature and documentation, read when Python is asked for them."""
+    """``method`` with pandas' signature and documentation."""
     original = getattr(source, name, None)
     if original is None:
         return method
-    return functools.wraps(original, assigned=("__doc__", "__name__"), updated=())(method)
+    functools.update_wrapper(method, original, assigned=("__name__",), updated=())
+    method.__doc__ = skip_doctest(original.__doc__)
+    return method
 
 
 def add_partitionwise(cls: type, source: type, names: list[str]) -> type:
