@@ -143,9 +143,11 @@ class _Threads:
         for started in range(missing):
             try:
                 _start_thread()
-            except RuntimeError:  # at the limit of threads, or at the interpreter's end
+            except BaseException as error:
                 execution.not_started(missing - started)
-                break
+                if isinstance(error, RuntimeError):  # at the limit of threads, or at the interpreter's end
+                    break
+                raise
 
     def run(self, execution: Any) -> None:
         self.begin(execution)

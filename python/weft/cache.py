@@ -173,8 +173,9 @@ class ScoredCache:
         self.total_bytes: float = 0
         self._scores: dict[Hashable, float] = {}
         self._costs: dict[Hashable, float] = {}
-        #: (score, order of entry, key), least first; entries whose score has changed are outdated.
+        #: (score, number of the entry, key), least first; only the entry in `_entries` is not outdated.
         self._heap: list[tuple[float, int, Hashable]] = []
+        self._entries: dict[Hashable, int] = {}
         self._order = count()
         self._growth = 1 + log(2) / halflife
         self._weight = 1.0
@@ -210,7 +211,7 @@ class ScoredCache:
         victims: list[tuple[float, int, Hashable]] = []
         while room < nbytes and self._heap:
             entry = heappop(self._heap)
-            if self._scores.get(entry[2]) != entry[0]:
+            if self._entries.get(entry[2]) != entry[1]:
                 continue  # it was used or dropped since
             victims.append(entry)
             if entry[0] >= score:
@@ -226,7 +227,8 @@ class ScoredCache:
 
     def _use(self, key: Hashable) -> None:
         self._scores[key] += self._costs[key] * self._weight
-        heappush(self._heap, (self._scores[key], next(self._order), key))
+        self._entries[key] = next(self._order)
+        heappush(self._heap, (self._scores[key], self._entries[key], key))
         # Instead of shrinking all old scores, new uses weigh more.
         self._weight *= self._growth
         if self._weight > 1e200:
@@ -234,10 +236,10 @@ class ScoredCache:
             self._weight = 1.0
             self._heap = []
         if not self._heap or len(self._heap) > 2 * len(self.data) + 100:  # mostly outdated entries
-            self._heap = [(score, next(self._order), k) for k, score in self._scores.items()]
+            self._heap = [(score, self._entries[k], k) for k, score in self._scores.items()]
             heapify(self._heap)
 
     def _forget(self, key: Hashable) -> None:
         if key in self.data:
-            del self.data[key], self._scores[key], self._costs[key]
+            del self.data[key], self._scores[key], self._costs[key], self._entries[key]
             self.total_bytes -= self.nbytes.pop(key)

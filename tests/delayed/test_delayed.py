@@ -344,7 +344,7 @@ def test_made_by_hand_from_a_graph():
 
 
 def test_other_collections_as_arguments():
-    from _collection import Pair
+    from tests.delayed._collection import Pair
 
     pair = Pair({"p": (inc, 0), "q": (inc, 1)}, ["p", "q"])
     assert delayed(sum)(pair).compute() == 3

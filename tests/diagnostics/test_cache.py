@@ -5,7 +5,7 @@ import threading
 from operator import add
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from weft.cache import Cache, ScoredCache
 from weft.callbacks import Callback
@@ -124,6 +124,7 @@ puts = st.tuples(st.integers(0, 20), st.floats(0, 10), st.integers(0, 60))
 
 
 @given(st.lists(st.one_of(puts, st.integers(0, 20)), max_size=200))
+@example([(0, 1.0, 58), (1, 0.0, 1), 1, (2, 1.0, 43)])  # what costs nothing scores the same after each use
 def test_bytes_are_bounded_and_counted(steps):
     cache = ScoredCache(100, halflife=10)
     latest = {}

@@ -7,8 +7,9 @@ import dask.order
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shapes import SHAPES
 from weft.order import Order, diagnostics, order
+
+from tests.graph.shapes import SHAPES
 
 
 def f(*args):

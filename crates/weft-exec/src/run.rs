@@ -168,12 +168,12 @@ impl Run {
         self.0.state.lock().running()
     }
 
-    /// The same as a number that goes on counting while the run itself is let go.
     /// Number of tasks that have not ended.
     pub fn left(&self) -> usize {
         self.0.state.lock().left
     }
 
+    /// `running` as a number that goes on counting while the run itself is let go.
     pub(crate) fn running_counter(&self) -> Arc<AtomicUsize> {
         self.0.state.lock().running.clone()
     }
@@ -419,7 +419,7 @@ impl Run {
     }
 
     fn end(&self, stop: Stop) {
-        let garbage: Garbage = self.0.state.lock().end(Some(stop));
+        let garbage: Garbage = self.0.state.lock().end(stop);
         self.announce_end();
         drop(garbage);
     }

@@ -51,8 +51,14 @@ pub(crate) struct Job {
     pub(crate) shares: bool,
 }
 
-/// Values on their way out; dropped by whoever called, after the lock.
-pub(crate) type Garbage = SmallVec<[Slot; 4]>;
+/// What is on its way out; dropped by whoever called, after the lock: the host's destructors may run any code.
+#[derive(Debug, Default)]
+pub(crate) struct Garbage {
+    slots: SmallVec<[Slot; 4]>,
+    /// Why a run failed that was over already.
+    #[expect(dead_code, reason = "only to be dropped later")]
+    unheard: Option<Stop>,
+}
 
 /// Places in the order of tasks, the first on top.
 type Heap = BinaryHeap<Reverse<u32>>;
@@ -259,20 +265,20 @@ impl State {
         self.running.fetch_sub(1, Ordering::Relaxed);
         self.freeing -= usize::from(frees);
         self.withheld = false;
-        let mut garbage = Garbage::new();
-        if self.over {
-            garbage.extend(result);
-            return garbage;
-        }
+        let mut garbage = Garbage::default();
         match result {
+            Ok(slot) if self.over => {
+                garbage.slots.push(slot);
+                return garbage;
+            }
             Ok(slot) => self.slots[task.index()] = slot,
-            Err(error) => return self.end(Some(Stop::Failed { task, error })),
+            Err(error) => return self.end(Stop::Failed { task, error }),
         }
         for input in plan.inputs(task) {
             let i = input.index();
             self.unread[i] -= 1;
             if self.unread[i] == 0 {
-                garbage.push(mem::take(&mut self.slots[i]));
+                garbage.slots.push(mem::take(&mut self.slots[i]));
             }
         }
         for &reader in plan.readers(task) {
@@ -290,16 +296,16 @@ impl State {
     }
 
     /// Ends the run: no task starts after this, and all results are let go.
-    pub(crate) fn end(&mut self, stop: Option<Stop>) -> Garbage {
+    pub(crate) fn end(&mut self, stop: Stop) -> Garbage {
         if self.over {
-            return Garbage::new();
+            return Garbage { unheard: Some(stop), ..Garbage::default() };
         }
         self.over = true;
-        self.stop = stop;
+        self.stop = Some(stop);
         self.host.clear();
         self.native.clear();
         self.held.clear();
-        mem::take(&mut self.slots).into()
+        Garbage { slots: mem::take(&mut self.slots).into(), unheard: None }
     }
 
     /// Gives an output away; the last time it is asked for, for good.
