@@ -122,8 +122,8 @@ fn view(object: &Bound<'_, PyAny>) -> PyResult<Option<NdArray>> {
     };
     let empty = shape.contains(&0);
     // Kernels read numbers where they lie.
-    let aligned = |at: isize| !dtype.is_number() || at % nbytes as isize == 0;
-    if !empty && !(aligned(address as isize) && strides.iter().all(|&stride| aligned(stride))) {
+    let misaligned = |at: isize| dtype.is_number() && at % nbytes as isize != 0;
+    if !empty && (misaligned(address as isize) || strides.iter().any(|&stride| misaligned(stride))) {
         return Ok(None);
     }
     let (mut low, mut high) = (0isize, nbytes as isize);

@@ -132,7 +132,7 @@ def as_promised(data: Any, dtypes: Sequence[str | None]) -> Any:
     Empty partitions and columns that are missing throughout often come without their dtype, and
     partitions may have an index whose frequency or range the meta does not know.
     """
-    index = getattr(data, "index", None)
+    index: Any = getattr(data, "index", None)
     if isinstance(index, pd.RangeIndex) and index.name is not None:
         data = data.set_axis(pd.Index(np.asarray(index), name=index.name), axis=0)
     elif getattr(index, "freq", None) is not None and not isinstance(index.dtype, pd.PeriodDtype):
