@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::expr::{Expr, Op};
+use crate::expr::{Expr, Op, StepArg};
+use crate::kernel::Num;
 
 impl Expr {
     /// One line for each step, inputs indented below it. Each step is marked `native`, `fallback` (the
@@ -46,10 +47,44 @@ impl Expr {
         let _ = writeln!(text, "{pad}{what} [{lane}, {dtype} {shape}, {n} block{plural}{again}]");
     }
 
+    /// What its name starts with.
+    pub(crate) fn word(&self) -> &str {
+        self.name().split('-').next().unwrap_or("")
+    }
+
+    /// Elementwise steps as one formula, down to `depth`.
+    fn formula(&self, depth: usize) -> String {
+        let Op::Elementwise(step) = self.op() else { return self.word().to_owned() };
+        if depth == 0 {
+            return "…".to_owned();
+        }
+        let args: Vec<String> = step
+            .args
+            .iter()
+            .map(|arg| match arg {
+                StepArg::Input(i) => self.inputs()[*i as usize].formula(depth - 1),
+                StepArg::Const(bits) => match step.num {
+                    Num::F64 => f64::from_bits(*bits).to_string(),
+                    Num::F32 => f32::from_bits(*bits as u32).to_string(),
+                    _ => (*bits as i64).to_string(),
+                },
+            })
+            .collect();
+        format!("{}({})", step.op.name(), args.join(", "))
+    }
+
     fn describe(&self) -> String {
         match self.op() {
             Op::Blocks(_) => "array".to_owned(),
             Op::Tasks(_) => format!("tasks {}", self.name()),
+            Op::Fill { .. } | Op::Iota { .. } | Op::Transpose(_) | Op::Select(_) => self.word().to_owned(),
+            Op::Elementwise(_) => self.formula(4),
+            Op::Reduce { spec, reduced, .. } => {
+                let axes: Vec<String> =
+                    (0..reduced.len()).filter(|&i| reduced[i]).map(|i| i.to_string()).collect();
+                let nan = if spec.skip_nan { "nan" } else { "" };
+                format!("{nan}{} over axes {}", spec.reduction.name(), axes.join(", "))
+            }
             Op::Rename => "rename".to_owned(),
             Op::Host(step) => step.work.name().to_owned(),
         }

@@ -8,6 +8,9 @@ use weft_graph::{Axis, Key};
 
 use crate::chunks::Chunks;
 use crate::error::ArrayError;
+use crate::kernel::reduce::Spec;
+use crate::kernel::{Bits, Num, Ufunc};
+use crate::select::Selection;
 
 type Result<T> = std::result::Result<T, ArrayError>;
 
@@ -38,6 +41,45 @@ pub enum Op {
     Host(HostStep),
     /// The same blocks under another name.
     Rename,
+    /// One number everywhere: costs no memory.
+    Fill {
+        num: Num,
+        bits: Bits,
+    },
+    /// `start + step * i` along one axis; integers count exactly.
+    Iota {
+        start: f64,
+        step: f64,
+        int_start: i64,
+        int_step: i64,
+    },
+    Elementwise(Step),
+    /// Axis `i` of the result is axis `order[i]` of the input.
+    Transpose(Vec<usize>),
+    Reduce {
+        spec: Spec,
+        reduced: Vec<bool>,
+        keepdims: bool,
+    },
+    Select(Arc<Selection>),
+}
+
+/// An elementwise function of operands that are aligned block by block, or broadcast.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub op: Ufunc,
+    /// What it computes with.
+    pub num: Num,
+    pub to: Num,
+    pub args: Vec<StepArg>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum StepArg {
+    /// An input of the expression.
+    Input(u32),
+    /// A number of the type that the step computes with.
+    Const(Bits),
 }
 
 /// Blocks that tasks of other layers make.
@@ -201,6 +243,11 @@ impl Expr {
         Meta { chunks: self.0.chunks.clone(), dtype: self.0.dtype.clone(), plain: self.0.plain }
     }
 
+    /// The element type, if kernels can read the blocks.
+    pub fn num(&self) -> Option<Num> {
+        if self.0.plain { Num::from_name(&self.0.dtype) } else { None }
+    }
+
     /// Content hash.
     pub fn digest(&self) -> u128 {
         self.0.digest
@@ -216,22 +263,6 @@ impl Expr {
         let mut parts = vec![Key::Str(self.0.name.clone())];
         parts.extend(self.0.chunks.position(index).into_iter().map(|i| Key::Int(i as i64)));
         Key::Tuple(parts.into())
-    }
-
-    /// This and everything below it once, inputs before what reads them.
-    pub(crate) fn below(roots: &[Expr]) -> Vec<Expr> {
-        let mut seen = hashbrown::HashSet::<u128, ahash::RandomState>::default();
-        let mut found = Vec::new();
-        let mut pending: Vec<(Expr, bool)> = roots.iter().rev().map(|root| (root.clone(), false)).collect();
-        while let Some((expr, inputs_done)) = pending.pop() {
-            if inputs_done {
-                found.push(expr);
-            } else if seen.insert(expr.digest()) {
-                pending.push((expr.clone(), true));
-                pending.extend(expr.inputs().iter().rev().map(|input| (input.clone(), false)));
-            }
-        }
-        found
     }
 }
 
@@ -271,6 +302,40 @@ impl Op {
             }
             Op::Rename => {
                 h.text("rename");
+            }
+            Op::Fill { bits, .. } => {
+                h.text("fill").number(*bits);
+            }
+            Op::Iota { start, step, int_start, int_step } => {
+                h.text("iota").number(start.to_bits()).number(step.to_bits());
+                h.number(*int_start as u64).number(*int_step as u64);
+            }
+            Op::Elementwise(step) => {
+                h.text("elementwise").text(step.op.name());
+                h.text(step.num.dtype().name()).text(step.to.dtype().name()).number(step.args.len() as u64);
+                for arg in &step.args {
+                    match arg {
+                        StepArg::Input(i) => h.number(0).number(*i as u64),
+                        StepArg::Const(bits) => h.number(1).number(*bits),
+                    };
+                }
+            }
+            Op::Transpose(order) => {
+                h.text("transpose");
+                for &axis in order {
+                    h.number(axis as u64);
+                }
+            }
+            Op::Reduce { spec, reduced, keepdims } => {
+                h.text("reduce").text(spec.reduction.name()).number(spec.skip_nan as u64);
+                h.text(spec.output.dtype().name()).number(spec.ddof as u64).number(*keepdims as u64);
+                for &gone in reduced {
+                    h.number(gone as u64);
+                }
+            }
+            Op::Select(selection) => {
+                h.text("select");
+                selection.feed(h);
             }
             Op::Host(step) => {
                 h.text("host").digest(step.token);

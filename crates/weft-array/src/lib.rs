@@ -10,17 +10,23 @@
 //! What has no kernel here is a step of the host on blocks ([`HostStep`]): it costs a block, never
 //! the whole array.
 
+mod build;
 mod chunks;
 mod error;
 mod explain;
 mod expr;
+mod fuse;
+pub mod kernel;
 mod lower;
+mod select;
 mod work;
 
+pub use build::Operand;
 pub use chunks::{AxisChunks, Chunks, Size};
 pub use error::ArrayError;
 pub use expr::{Expr, HostReads, HostStep, Meta, Op, Tasks};
 pub use lower::{Lowered, lower};
+pub use select::{Pick, Run, SelectAxis, Selection};
 
 /// The hash that identifies a text, for tokens made by the host.
 pub fn digest(text: &str) -> u128 {

@@ -1,8 +1,18 @@
 //! What the tasks of lowered expressions do.
 
+use std::any::Any;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
-use weft_data::{TaskError, Value, Work};
+use weft_data::{
+    Borrow, CodecError, Decode, ErrorKind, NdArray, Object, Shape, Strides, TaskError, Value, Work,
+};
+
+use crate::chunks::{Chunks, position};
+use crate::fuse::{Fused, Operand};
+use crate::kernel::reduce::{self, Partial, Spec};
+use crate::kernel::{self, Instr, Num, Program, Slot, Source, Ufunc, View};
+use crate::select::Selection;
 
 /// A block at hand.
 #[derive(Debug)]
@@ -33,5 +43,298 @@ impl Work for Alias {
 
     fn is_alias(&self, _index: u32) -> bool {
         true
+    }
+}
+
+/// The block of an array that a value is.
+fn block(value: &Value) -> Result<Arc<NdArray>, TaskError> {
+    match value {
+        Value::Array(array) => Ok(array.clone()),
+        Value::Object(object) => object.to_array(),
+        _ => Err(TaskError::native(ErrorKind::Type, "expected a block of an array")),
+    }
+}
+
+/// A fused program over blocks.
+#[derive(Debug)]
+pub struct Pass {
+    program: Program,
+    sources: Vec<Feed>,
+    chunks: Chunks,
+    grid: Vec<u32>,
+}
+
+/// How an operand of the program comes about.
+#[derive(Debug)]
+enum Feed {
+    /// The next block that the task reads; its axis `i` lies along `axes[i]` of the result.
+    Block { axes: Vec<usize>, num: Num },
+    /// `starts`: the number of elements before each block.
+    Iota { num: Num, start: f64, step: f64, int_start: i64, int_step: i64, axis: usize, starts: Vec<usize> },
+}
+
+impl Pass {
+    pub(crate) fn new(fused: &Fused, chunks: &Chunks) -> Pass {
+        let sources = fused.operands.iter().zip(&fused.program.inputs).map(|(operand, &num)| match operand {
+            Operand::Blocks { axes, .. } => Feed::Block { axes: axes.clone(), num },
+            &Operand::Iota { num, start, step, int_start, int_step, axis } => {
+                let sizes = chunks.axes()[axis].sizes();
+                let starts = sizes
+                    .iter()
+                    .scan(0, |at, size| Some(std::mem::replace(at, *at + size.unwrap_or(0))))
+                    .collect();
+                Feed::Iota { num, start, step, int_start, int_step, axis, starts }
+            }
+        });
+        Pass {
+            program: fused.program.clone(),
+            sources: sources.collect(),
+            grid: chunks.numblocks(),
+            chunks: chunks.clone(),
+        }
+    }
+
+    /// The shape of block `index` and the operands as seen along it.
+    fn load(&self, index: u32, inputs: &[Value]) -> Result<(Shape, Vec<Source>), TaskError> {
+        let position = position(index, &self.grid);
+        let declared = self.chunks.block_shape(&position);
+        let mut shape: Vec<Option<usize>> = vec![None; declared.len()];
+        let mut blocks = inputs.iter();
+        let mut loaded = Vec::with_capacity(self.sources.len());
+        for feed in &self.sources {
+            let Feed::Block { axes, num } = feed else {
+                loaded.push(None);
+                continue;
+            };
+            let missing = || TaskError::native(ErrorKind::Runtime, "a task got too few blocks");
+            let block = block(blocks.next().ok_or_else(missing)?)?;
+            if block.ndim() != axes.len() {
+                return Err(TaskError::native(
+                    ErrorKind::Value,
+                    format!("a block of shape {:?} was promised to have {} axes", block.shape(), axes.len()),
+                ));
+            }
+            for (&axis, &n) in axes.iter().zip(block.shape()) {
+                match shape[axis] {
+                    _ if n == 1 => {}
+                    None => shape[axis] = Some(n),
+                    Some(known) if known == n => {}
+                    Some(known) => {
+                        return Err(TaskError::native(
+                            ErrorKind::Value,
+                            format!(
+                                "operands could not be broadcast together: blocks at {position:?} have {known} and {n} \
+                                 elements along axis {axis}"
+                            ),
+                        ));
+                    }
+                }
+            }
+            loaded.push(Some(as_number(block, *num)?));
+        }
+        // Where operands have one element, so has the result, unless it was promised more.
+        let shape: Shape = shape.iter().zip(&declared).map(|(n, d)| n.or(*d).unwrap_or(1)).collect();
+        let sources = self.sources.iter().zip(loaded).map(|(feed, block)| match (feed, block) {
+            (Feed::Block { axes, .. }, Some(block)) => {
+                let mut strides: Strides = smallvec::smallvec![0; shape.len()];
+                for (i, &axis) in axes.iter().enumerate() {
+                    if block.shape()[i] != 1 {
+                        strides[axis] = block.strides()[i];
+                    }
+                }
+                Source::View(View { array: NdArray::clone(&block), strides })
+            }
+            (Feed::Iota { num, start, step, int_start, int_step, axis, starts }, _) => {
+                let before = starts[position[*axis] as usize];
+                Source::Iota {
+                    num: *num,
+                    start: start + step * before as f64,
+                    step: *step,
+                    int_start: int_start.wrapping_add(int_step.wrapping_mul(before as i64)),
+                    int_step: *int_step,
+                    axis: *axis,
+                }
+            }
+            // Blocks were loaded for all feeds that are blocks.
+            (Feed::Block { num, .. }, None) => {
+                Source::Iota { num: *num, start: 0.0, step: 0.0, int_start: 0, int_step: 0, axis: 0 }
+            }
+        });
+        let sources = sources.collect();
+        Ok((shape, sources))
+    }
+}
+
+/// A block of the element type that its expression promised: what a function gave may be another.
+fn as_number(block: Arc<NdArray>, num: Num) -> Result<Arc<NdArray>, TaskError> {
+    match Num::from_dtype(block.dtype()) {
+        Some(have) if have == num => Ok(block),
+        Some(have) => {
+            let instr = Instr {
+                op: Ufunc::Cast,
+                num: have,
+                to: num,
+                args: [Slot::Input(0), Slot::Const(0), Slot::Const(0)],
+            };
+            let program = Program::new(vec![have], vec![instr], Slot::Value(0), num);
+            let view = View { array: NdArray::clone(&block), strides: block.strides().into() };
+            Ok(Arc::new(kernel::elementwise(block.shape(), &[Source::View(view)], &program)))
+        }
+        None => Err(TaskError::native(
+            ErrorKind::Type,
+            format!(
+                "a block is of dtype {}, but {} was promised; give the right dtype or meta",
+                block.dtype(),
+                num.dtype()
+            ),
+        )),
+    }
+}
+
+/// Elementwise steps as one.
+#[derive(Debug)]
+pub struct Elementwise {
+    pub name: String,
+    pub pass: Pass,
+}
+
+impl Work for Elementwise {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
+        let (shape, sources) = self.pass.load(index, inputs)?;
+        let program = &self.pass.program;
+        // One number everywhere needs one number's memory.
+        if let Slot::Const(bits) = program.out {
+            return Ok(Value::Array(Arc::new(everywhere(bits, program.num, &shape))));
+        }
+        Ok(Value::Array(Arc::new(kernel::elementwise(&shape, &sources, program))))
+    }
+}
+
+/// A block whose elements are all the same one.
+fn everywhere(bits: u64, num: Num, shape: &[usize]) -> NdArray {
+    let dtype = num.dtype();
+    let memory = arrow_buffer::Buffer::from(&bits.to_le_bytes()[..]);
+    let strides: Strides = smallvec::smallvec![0; shape.len()];
+    match NdArray::new(memory, 0, dtype.clone(), shape, &strides) {
+        // NumPy users write into what they get: they must not write all elements at once.
+        Ok(array) => array.borrowed(Borrow::ReadOnly),
+        // Strides of zero stay in the memory of one element.
+        Err(_) => NdArray::zeros(dtype, shape),
+    }
+}
+
+/// What blocks have become on the way to a reduction's result.
+#[derive(Debug)]
+struct Reduced(Partial);
+
+impl Object for Reduced {
+    fn nbytes(&self) -> usize {
+        self.0.nbytes()
+    }
+
+    /// Partial results are small and short-lived.
+    fn encode(&self, _sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
+        Err(CodecError::Codec("partial results stay in memory".to_owned()))
+    }
+
+    fn decoder(&self) -> Decode {
+        |_: &mut (dyn Read + Send)| Err(CodecError::Codec("partial results stay in memory".to_owned()))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn partial(value: &Value) -> Result<&Partial, TaskError> {
+    match value {
+        Value::Object(object) => object.as_any().downcast_ref::<Reduced>().map(|reduced| &reduced.0),
+        _ => None,
+    }
+    .ok_or_else(|| TaskError::native(ErrorKind::Runtime, "expected a partial result of a reduction"))
+}
+
+/// The first step of a reduction, with the elementwise steps before it; and the last, if `finish`.
+#[derive(Debug)]
+pub struct First {
+    pub name: String,
+    pub pass: Pass,
+    pub spec: Spec,
+    pub reduced: Vec<bool>,
+    /// Which axes the result keeps.
+    pub finish: Option<Vec<bool>>,
+}
+
+impl Work for First {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
+        let (shape, sources) = self.pass.load(index, inputs)?;
+        let partial = reduce::first(self.spec, &shape, &self.reduced, &sources, &self.pass.program);
+        match &self.finish {
+            None => Ok(Value::Object(Arc::new(Reduced(partial)))),
+            Some(keep) => finish(self.spec, &partial, keep),
+        }
+    }
+}
+
+fn finish(spec: Spec, partial: &Partial, keep: &[bool]) -> Result<Value, TaskError> {
+    let name = if spec.reduction == kernel::reduce::Reduction::Min { "minimum" } else { "maximum" };
+    match reduce::finish(spec, partial, keep) {
+        Some(array) => Ok(Value::Array(Arc::new(array))),
+        None => Err(TaskError::native(
+            ErrorKind::Value,
+            format!("zero-size array to reduction operation {name} which has no identity"),
+        )),
+    }
+}
+
+/// Merges partial results; and gives the result, if `finish`.
+#[derive(Debug)]
+pub struct Merge {
+    pub name: String,
+    pub spec: Spec,
+    pub finish: Option<Vec<bool>>,
+}
+
+impl Work for Merge {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, _index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
+        let partials = inputs.iter().map(partial).collect::<Result<Vec<_>, _>>()?;
+        let differ = || TaskError::native(ErrorKind::Value, "blocks of one row differ in their extents");
+        let merged = reduce::merge(self.spec, &partials).ok_or_else(differ)?;
+        match &self.finish {
+            None => Ok(Value::Object(Arc::new(Reduced(merged)))),
+            Some(keep) => finish(self.spec, &merged, keep),
+        }
+    }
+}
+
+/// Blocks made of pieces of blocks.
+#[derive(Debug)]
+pub struct Select {
+    pub name: String,
+    pub selection: Arc<Selection>,
+    pub grid: Vec<u32>,
+}
+
+impl Work for Select {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
+        let blocks = inputs.iter().map(block).collect::<Result<Vec<_>, _>>()?;
+        let made = self.selection.assemble(&position(index, &self.grid), &blocks)?;
+        Ok(Value::Array(Arc::new(made)))
     }
 }

@@ -10,9 +10,12 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyIndexError, PyKeyError, PyNotImplementedError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString, PyTuple};
+use weft_array::kernel::reduce::Reduction;
+use weft_array::kernel::{Num, Scalar, Ufunc};
 use weft_array::{
-    ArrayError, AxisChunks, Chunks, Expr, HostReads, HostStep, Lowered, Meta, Op, Tasks, lower,
+    ArrayError, AxisChunks, Chunks, Expr, HostReads, HostStep, Lowered, Meta, Op, Operand, Pick, Run,
+    SelectAxis, Selection, Tasks, lower,
 };
 use weft_data::{Lane, TaskError, Value, Work};
 use weft_graph::{Axis, Key};
@@ -558,6 +561,149 @@ impl ArrayExpr {
         wrap(Expr::host(step, inputs, meta, name, exact.then_some(name)))
     }
 
+    /// One number everywhere: `ones`, `zeros`, `full`. It costs no memory until somebody looks at a block.
+    #[staticmethod]
+    #[pyo3(signature = (value, chunks, dtype, *, name="full"))]
+    fn fill(value: &Bound<'_, PyAny>, chunks: &Bound<'_, PyAny>, dtype: &str, name: &str) -> PyResult<Self> {
+        wrap(Expr::fill(scalar(value)?, num(dtype)?, chunks_from_py(chunks)?, name))
+    }
+
+    /// ``start + step * i`` in blocks of the extents `chunks`: `arange`, `linspace`.
+    #[staticmethod]
+    #[pyo3(signature = (start, step, chunks, dtype, *, name="arange"))]
+    fn iota(
+        start: &Bound<'_, PyAny>,
+        step: &Bound<'_, PyAny>,
+        chunks: &Bound<'_, PyAny>,
+        dtype: &str,
+        name: &str,
+    ) -> PyResult<Self> {
+        wrap(Expr::iota(scalar(start)?, scalar(step)?, num(dtype)?, axis_from_py(chunks)?, name))
+    }
+
+    /// A ufunc of NumPy (also ``where``, ``clip``, ``astype``) of arrays that are cut alike and numbers.
+    ///
+    /// `loop_dtype` is the dtype that NumPy computes in (``ufunc.resolve_dtypes``), to which operands are
+    /// converted; of ``astype`` the operand's own; `dtype` is the result's. Along an axis on which an operand has one
+    /// element it is broadcast; otherwise chunks must be equal (`unify_chunks` first). Raises
+    /// `NotImplementedError` without a kernel, `ValueError` for chunks that do not fit.
+    #[staticmethod]
+    fn elementwise(
+        op: &str,
+        operands: Vec<Bound<'_, PyAny>>,
+        loop_dtype: &str,
+        dtype: &str,
+    ) -> PyResult<Self> {
+        let Some(ufunc) = Ufunc::from_name(op) else {
+            return Err(PyNotImplementedError::new_err(format!("no kernel for {op}")));
+        };
+        let operands = operands
+            .iter()
+            .map(|operand| match operand.cast::<ArrayExpr>() {
+                Ok(handle) => Ok(Operand::Array(handle.get().expr.clone())),
+                Err(_) => scalar(operand).map(Operand::Scalar),
+            })
+            .collect::<PyResult<_>>()?;
+        wrap(Expr::elementwise(ufunc, operands, num(loop_dtype)?, num(dtype)?))
+    }
+
+    /// The same numbers in another dtype, as NumPy's ``astype`` with ``casting="unsafe"``.
+    fn astype(&self, dtype: &str) -> PyResult<Self> {
+        let operand = Operand::Array(self.expr.clone());
+        wrap(Expr::elementwise(Ufunc::Cast, vec![operand], num(self.expr.dtype())?, num(dtype)?))
+    }
+
+    /// ``sum``, ``prod``, ``min``, ``max``, ``any``, ``all``, ``count_nonzero``, ``mean``, ``var`` or ``std`` along
+    /// `axes`, with `dtype` the result's (NumPy's rules: ``int64`` for sums of ``int32``). With `skip_nan` NaN
+    /// counts as missing.
+    #[pyo3(signature = (name, axes, dtype, *, keepdims=false, skip_nan=false, ddof=0))]
+    fn reduce(
+        &self,
+        name: &str,
+        axes: Vec<usize>,
+        dtype: &str,
+        keepdims: bool,
+        skip_nan: bool,
+        ddof: i64,
+    ) -> PyResult<Self> {
+        let Some(reduction) = Reduction::from_name(name) else {
+            return Err(PyNotImplementedError::new_err(format!("no kernel for {name}")));
+        };
+        wrap(self.expr.reduce(reduction, &axes, keepdims, num(dtype)?, skip_nan, ddof))
+    }
+
+    /// Axis ``i`` of the result is axis ``order[i]``.
+    fn transpose(&self, order: Vec<usize>) -> PyResult<Self> {
+        wrap(self.expr.transpose(order))
+    }
+
+    /// The same elements in other blocks, in one step. Raises `ValueError` where unknown extents or sums
+    /// do not allow it.
+    fn rechunk(&self, chunks: &Bound<'_, PyAny>) -> PyResult<Self> {
+        wrap(self.expr.rechunk(chunks_from_py(chunks)?))
+    }
+
+    /// Arrays that are cut alike, one after the other along `axis`.
+    #[staticmethod]
+    fn concatenate(inputs: Vec<PyRef<'_, ArrayExpr>>, axis: usize) -> PyResult<Self> {
+        wrap(Expr::concatenate(inputs.iter().map(|input| input.expr.clone()).collect(), axis))
+    }
+
+    /// Arrays that are cut alike, side by side along a new axis.
+    #[staticmethod]
+    fn stack(inputs: Vec<PyRef<'_, ArrayExpr>>, axis: usize) -> PyResult<Self> {
+        wrap(Expr::stack(inputs.iter().map(|input| input.expr.clone()).collect(), axis))
+    }
+
+    /// Blocks made of pieces of this array's blocks: every kind of index that goes axis by axis.
+    ///
+    /// Parameters
+    /// ----------
+    /// axes : list
+    ///     For each axis of the result: None (a new axis of extent one), or ``(axis, blocks)`` with a list
+    ///     of pieces for each new block along it: a piece is ``(block, None)`` (all of that block),
+    ///     ``(block, (start, step, n))`` or ``(block, array of positions in it)``.
+    /// fixed : list of (int, int, int)
+    ///     Axes that vanish: ``(axis, block, position in it)``.
+    /// chunks : tuple of tuple
+    ///     Of the result.
+    #[pyo3(signature = (axes, fixed, chunks, *, name="getitem"))]
+    fn select(
+        &self,
+        axes: Vec<Option<(usize, Vec<Vec<(u32, Bound<'_, PyAny>)>>)>>,
+        fixed: Vec<(usize, u32, usize)>,
+        chunks: &Bound<'_, PyAny>,
+        name: &str,
+    ) -> PyResult<Self> {
+        let run = |(block, pick): &(u32, Bound<'_, PyAny>)| -> PyResult<Run> {
+            let pick = if pick.is_none() {
+                Pick::All
+            } else if let Ok((start, step, n)) = pick.extract::<(usize, isize, usize)>()
+                && pick.is_instance_of::<PyTuple>()
+            {
+                Pick::Range { start, step, n }
+            } else {
+                Pick::At(pick.extract::<Vec<usize>>()?.into())
+            };
+            Ok(Run { input: 0, block: *block, pick })
+        };
+        let axes = axes
+            .iter()
+            .map(|axis| match axis {
+                None => Ok(SelectAxis::New),
+                Some((axis, blocks)) => {
+                    let blocks = blocks
+                        .iter()
+                        .map(|runs| runs.iter().map(run).collect::<PyResult<Vec<_>>>())
+                        .collect::<PyResult<_>>()?;
+                    Ok(SelectAxis::From { axis: *axis, blocks })
+                }
+            })
+            .collect::<PyResult<_>>()?;
+        let selection = Selection { axes, fixed };
+        wrap(Expr::select(vec![self.expr.clone()], selection, chunks_from_py(chunks)?, name))
+    }
+
     /// What keys start with; deterministic.
     #[getter]
     fn name(&self) -> &str {
@@ -637,6 +783,38 @@ impl ArrayExpr {
     fn __hash__(&self) -> u64 {
         self.expr.digest() as u64
     }
+}
+
+fn num(dtype: &str) -> PyResult<Num> {
+    Num::from_name(dtype)
+        .ok_or_else(|| PyNotImplementedError::new_err(format!("no kernel computes with {dtype}")))
+}
+
+/// A Python or NumPy number.
+fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Scalar> {
+    if let Ok(value) = object.cast_exact::<PyBool>() {
+        return Ok(Scalar::Bool(value.is_true()));
+    }
+    if object.is_instance_of::<PyInt>() {
+        return object.extract().map(Scalar::Int).map_err(|_| {
+            PyNotImplementedError::new_err(format!("no kernel computes with a number as large as {object}"))
+        });
+    }
+    if object.is_instance_of::<PyFloat>() {
+        return object.extract().map(Scalar::Float);
+    }
+    // NumPy's scalars become Python's.
+    if object.get_type().module()?.to_cow()? == "numpy" && object.hasattr("item")? {
+        let item = object.call_method0("item")?;
+        if item.is_instance_of::<PyBool>()
+            || item.is_instance_of::<PyInt>()
+            || item.is_instance_of::<PyFloat>()
+        {
+            return scalar(&item);
+        }
+    }
+    let class = object.get_type().name()?;
+    Err(PyNotImplementedError::new_err(format!("no kernel computes with a {class}")))
 }
 
 /// The block that a Python object is.
