@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 from weft import _weft, config
@@ -233,8 +234,8 @@ def _choose(scheduler: str, num_workers: int | None, pool: Any) -> _Sync | _Thre
         raise ValueError(f"scheduler must be 'threads' or 'sync', not {scheduler!r}")
     pool = pool or config.get("pool", None)
     num_workers = num_workers or config.get("num_workers", None)
-    if num_workers is not None and num_workers < 1:
-        raise ValueError(f"num_workers must be at least 1, not {num_workers}")
+    if num_workers is not None and (not isinstance(num_workers, Integral) or num_workers < 1):
+        raise ValueError(f"num_workers must be a whole number of at least 1, not {num_workers!r}")
     return _Executor(pool, num_workers) if pool is not None else _Threads(num_workers)
 
 

@@ -141,6 +141,11 @@ def test_there_is_at_least_one_worker(num_workers):
         get({"x": (inc, 1)}, "x", num_workers=num_workers)
 
 
+def test_a_number_of_workers_that_is_none_is_named():
+    with weft.config.set(num_workers="two"), pytest.raises(ValueError, match="whole number .* not 'two'"):
+        weft.threaded.get({"x": (inc, 1)}, "x")
+
+
 @SCHEDULERS
 def test_a_cache_is_used_and_filled(get):
     cache = {"a": 10}
