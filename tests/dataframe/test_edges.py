@@ -78,3 +78,14 @@ def test_several_collections_share_one_reading():
     total, frame, column = weft.compute(df.x.sum(), df[df.y > 1], df.x * 2, scheduler="sync")
     assert (total, frame.x.tolist(), column.tolist()) == (22, [1, 11], [0, 2, 20, 22])
     assert sorted(calls) == [0, 10]
+
+
+def test_a_reduction_of_columns_is_a_row_for_each():
+    frame = pd.DataFrame({"x": [1.0, 2.0, 4.0], "y": [1, 2, 3]})
+    df = dd.from_pandas(frame, npartitions=2)
+    for got, expected in [
+        (df - df.mean(), frame - frame.mean()),
+        (df.max() / df, frame.max() / frame),
+    ]:
+        assert list(got.columns) == ["x", "y"]
+        tm.assert_frame_equal(got.compute(), expected)

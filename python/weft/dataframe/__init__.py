@@ -33,9 +33,17 @@ from weft.dataframe._reshape import get_dummies, melt, pivot_table
 from weft.dataframe._scalar import Scalar
 from weft.dataframe.io import demo
 from weft.dataframe.io.csv import read_csv, read_fwf, read_table, to_csv
-from weft.dataframe.io.io import from_delayed, from_map, from_pandas
+from weft.dataframe.io.io import from_array, from_delayed, from_dict, from_map, from_pandas
+from weft.dataframe.io.json import read_json, to_json
+from weft.dataframe.io.parquet import read_parquet, to_parquet
 
 __all__ = [
+    "from_array",
+    "from_dict",
+    "read_json",
+    "read_parquet",
+    "to_json",
+    "to_parquet",
     "Aggregation",
     "concat",
     "get_dummies",

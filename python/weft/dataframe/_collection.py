@@ -313,7 +313,7 @@ def finalize(results: Any, meta: Any, expr: Any = None) -> Any:
     return whole
 
 
-def concat(parts: list[Any], join: str = "outer") -> Any:
+def concat(parts: list[Any], join: Any = "outer") -> Any:
     """pandas' concat, with categories united."""
     if isinstance(parts[0], pd.Index):
         return parts[0].append(parts[1:])

@@ -16,7 +16,7 @@ from weft.dataframe._native import FrameExpr, Unsupported
 def concat(
     dfs: Iterable[Any],
     axis: Any = 0,
-    join: str = "outer",
+    join: Any = "outer",
     ignore_unknown_divisions: bool = False,
     ignore_order: bool = False,
     interleave_partitions: bool = False,
@@ -84,19 +84,19 @@ def _ascending(frames: list[Any]) -> bool:
     return all(a.divisions[-1] < b.divisions[0] for a, b in zip(frames, frames[1:]))
 
 
-def _stacked(frames: list[Any], join: str) -> Any:
+def _stacked(frames: list[Any], join: Any) -> Any:
     samples = [_meta.meta_nonempty(frame._meta) for frame in frames]
     return pd.concat(samples, join=join).iloc[:0]
 
 
-def _stack(parts: list[Any], join: str) -> Any:
+def _stack(parts: list[Any], join: Any) -> Any:
     from weft.dataframe._collection import concat as united
 
     full = [part for part in parts if len(part)] or parts[:1]
     return united(full, join=join).sort_index(kind="stable")
 
 
-def _after(frames: list[Any], join: str, known: bool) -> Any:
+def _after(frames: list[Any], join: Any, known: bool) -> Any:
     meta = _stacked(frames, join)
     moved = [_as(frame, meta) for frame in frames]
     divisions = None
@@ -140,7 +140,7 @@ def _plain(dtype: Any) -> bool:
     return not isinstance(dtype, pd.CategoricalDtype) and getattr(dtype, "kind", "") != "O"
 
 
-def _beside(frames: list[Any], join: str, ignore_unknown: bool) -> Any:
+def _beside(frames: list[Any], join: Any, ignore_unknown: bool) -> Any:
     if not all(frame.known_divisions for frame in frames):
         if len({frame.npartitions for frame in frames}) != 1:
             raise ValueError("Unable to concatenate DataFrame with unknown division specifying axis=1")
@@ -156,5 +156,5 @@ def _beside(frames: list[Any], join: str, ignore_unknown: bool) -> Any:
     return blockwise(_side_by_side, frames, join, label="concat", meta=meta)
 
 
-def _side_by_side(parts: list[Any], join: str) -> Any:
+def _side_by_side(parts: list[Any], join: Any) -> Any:
     return pd.concat(parts, axis=1, join=join)

@@ -27,17 +27,17 @@ def to_datetime(arg: Any, meta: Any = None, **kwargs: Any) -> Any:
     return blockwise(pd.to_datetime, arg, label="to_datetime", meta=meta, **kwargs)
 
 
-def to_timedelta(arg: Any, unit: Any = None, errors: str = "raise") -> Any:
+def to_timedelta(arg: Any, unit: Any = None, errors: Any = "raise") -> Any:
     """Timedeltas of text or numbers; see :func:`pandas.to_timedelta`."""
     if not isinstance(arg, Collection):
-        return pd.to_timedelta(arg, unit=unit, errors=errors)  # type: ignore[arg-type]
+        return pd.to_timedelta(arg, unit=unit, errors=errors)
     if not pd.api.types.is_numeric_dtype(arg._meta.dtype):
         meta = pd.Series(pd.to_timedelta(["1h"])[:0], name=arg._meta.name, index=arg._meta.index[:0])
         return blockwise(pd.to_timedelta, arg, label="to_timedelta", meta=meta, unit=unit, errors=errors)
     return blockwise(pd.to_timedelta, arg, label="to_timedelta", unit=unit, errors=errors)
 
 
-def to_numeric(arg: Any, errors: str = "raise", downcast: Any = None, meta: Any = None) -> Any:
+def to_numeric(arg: Any, errors: Any = "raise", downcast: Any = None, meta: Any = None) -> Any:
     """Numbers of text; see :func:`pandas.to_numeric`.
 
     Raises
@@ -65,4 +65,4 @@ def to_numeric(arg: Any, errors: str = "raise", downcast: Any = None, meta: Any 
 
 def isna(arg: Any) -> Any:
     """Which values are missing."""
-    return arg.isna() if isinstance(arg, Collection) else pd.isna(arg)
+    return arg.isna() if hasattr(arg, "__dask_graph__") else pd.isna(arg)

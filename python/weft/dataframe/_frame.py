@@ -384,6 +384,70 @@ class FrameBase(Collection):
             for i in range(len(frac))
         ]
 
+    def align(self, other: Any, join: str = "outer", axis: Any = None, fill_value: Any = None) -> Any:
+        """Both with the labels of both (``join`` says which)."""
+        first, second = _repartition.align([self, other])
+        options = {"join": join, "axis": axis, "fill_value": fill_value}
+        metas = _meta.meta_nonempty(self._meta).align(_meta.meta_nonempty(other._meta), **options)
+        return tuple(
+            blockwise(_aligned, first, second, i, label="align", meta=meta.iloc[:0], **options)
+            for i, meta in enumerate(metas)
+        )
+
+    def memory_usage_per_partition(self, index: bool = True, deep: bool = False) -> Any:
+        """Bytes of each partition, as a lazy Series."""
+        return blockwise(
+            _memory_of_partition,
+            self,
+            label="memory",
+            meta=pd.Series([], dtype="int64"),
+            divisions=None,
+            index=index,
+            deep=deep,
+        )
+
+    def to_bag(self, index: bool = False, format: str = "tuple") -> Any:
+        """A bag of rows (or of values)."""
+        from weft.bag.core import Bag
+
+        if format not in ("tuple", "dict", "frame"):
+            raise ValueError("format must be 'tuple', 'dict' or 'frame'")
+        if format == "frame":
+            return Bag(self.__dask_graph__(), self._name, self.npartitions)
+        parts = blockwise(_rows, self, index, format, label="to_bag", meta=None, divisions=None)
+        return Bag(parts.__dask_graph__(), parts._name, parts.npartitions)
+
+    def to_parquet(self, path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Writes Parquet files; see :func:`weft.dataframe.to_parquet`."""
+        from weft.dataframe.io.parquet import to_parquet
+
+        return to_parquet(self, path, *args, **kwargs)
+
+    def to_json(self, filename: Any, *args: Any, **kwargs: Any) -> Any:
+        """Writes JSON files; see :func:`weft.dataframe.to_json`."""
+        from weft.dataframe.io.json import to_json
+
+        return to_json(self, filename, *args, **kwargs)
+
+    def to_string(self, max_rows: int = 5) -> str:
+        """The structure as text."""
+        return repr(self)
+
+    def nunique_approx(self, split_every: Any = None) -> Any:
+        """Number of different rows; exact."""
+        return _whole.distinct(self)
+
+    def to_timestamp(self, freq: Any = None, how: str = "start", copy: Any = None) -> Any:
+        """Periods of the index as datetimes."""
+        options = {"freq": freq, "how": how}
+        divisions = None
+        if self.known_divisions:
+            divisions = list(pd.PeriodIndex(self.divisions).to_timestamp(**options))
+        meta = self._meta.to_timestamp(**options)
+        return blockwise(
+            MethodCall("to_timestamp"), self, label="to_timestamp", meta=meta, divisions=divisions, **options
+        )
+
     # -- statistics -------------------------------------------------------------------------------
 
     def idxmin(
@@ -489,7 +553,10 @@ class FrameBase(Collection):
         options: dict[str, Any] = {"keep": keep, "ignore_index": ignore_index}
         if subset is not None:
             options["subset"] = subset
-        return again(self, "drop_duplicates", **options)
+        from weft.dataframe._groupby import _cut
+
+        result = again(self, "drop_duplicates", **options)
+        return _cut(result, min(self.npartitions, 1 if split_out in (None, True, False) else int(split_out)))
 
     def nlargest(self, n: int = 5, columns: Any = None, split_every: Any = None) -> Any:
         """The ``n`` largest."""
@@ -628,8 +695,37 @@ def _dtype_text(dtype: Any) -> str:
     return text
 
 
+def _index_edge(part: Any, n: int, last: bool) -> Any:
+    return part[max(len(part) - n, 0) :] if last else part[:n]
+
+
 def _set_index(part: Any, index: Any) -> Any:
     return part.set_axis(index, axis=0)
+
+
+def _aligned(first: Any, second: Any, which: int, **options: Any) -> Any:
+    return first.align(second, **options)[which]
+
+
+def _memory_of_partition(part: Any, **options: Any) -> pd.Series:
+    used = part.memory_usage(**options)
+    return pd.Series([int(used.sum() if isinstance(used, pd.Series) else used)])
+
+
+def _rows(part: Any, index: bool, form: str) -> list[Any]:
+    if isinstance(part, pd.DataFrame):
+        if form == "dict":
+            return (part.reset_index() if index else part).to_dict(orient="records")
+        return (
+            list(map(tuple, part.itertuples(index)))
+            if index
+            else list(part.itertuples(index=False, name=None))
+        )
+    if isinstance(part, pd.Series):
+        if form == "dict":
+            return part.to_frame().to_dict(orient="records")
+        return list(part.items()) if index else list(part)
+    return list(part)
 
 
 def _random_states(random_state: Any, n: int) -> list[Any]:
@@ -711,6 +807,28 @@ class Series(FrameBase):
     def shape(self) -> tuple[Any]:
         """The lazy number of rows."""
         return (self.size,)
+
+    @property
+    def is_monotonic_increasing(self) -> Any:
+        """Whether values never fall, as a lazy scalar."""
+        return _whole.monotonic(self, "is_monotonic_increasing")
+
+    @property
+    def is_monotonic_decreasing(self) -> Any:
+        """Whether values never rise, as a lazy scalar."""
+        return _whole.monotonic(self, "is_monotonic_decreasing")
+
+    def squeeze(self) -> Any:
+        """The Series itself."""
+        return self
+
+    def nlargest(self, n: int = 5, split_every: Any = None) -> Any:  # type: ignore[override]
+        """The ``n`` largest values."""
+        return again(self, "nlargest", n)
+
+    def nsmallest(self, n: int = 5, split_every: Any = None) -> Any:  # type: ignore[override]
+        """The ``n`` smallest values."""
+        return again(self, "nsmallest", n)
 
     @property
     def nbytes(self) -> Any:
@@ -836,14 +954,14 @@ class Series(FrameBase):
         return self._with_other("cov", other, min_periods=min_periods)
 
     def corr(
-        self, other: Any, method: str = "pearson", min_periods: Any = None, split_every: Any = False
+        self, other: Any, method: Any = "pearson", min_periods: Any = None, split_every: Any = False
     ) -> Any:
         """Correlation with another Series."""
         if method != "pearson":
             raise NotImplementedError("Only Pearson correlation has been implemented")
         return self._with_other("corr", other, min_periods=min_periods)
 
-    def _with_other(self, name: str, other: Any, **options: Any) -> Any:
+    def _with_other(self, name: Any, other: Any, **options: Any) -> Any:
         if not isinstance(other, Series):
             raise TypeError("other must be a lazy Series")
         return _whole.whole(self, name, other, **options)
@@ -910,9 +1028,22 @@ class Index(Series):
 
     __slots__ = ()
 
-    @property
+    @property  # type: ignore[misc]
     def index(self) -> Any:
         raise AttributeError("'Index' object has no attribute 'index'")
+
+    def _edge(self, n: int, last: bool, compute: bool) -> Any:
+        part = self.partitions[self.npartitions - 1 if last else 0]
+        part = blockwise(_index_edge, part, n, last, label="tail" if last else "head", meta=self._meta)
+        return part.compute() if compute else part
+
+    def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
+        """The first labels of the first partition."""
+        return self._edge(n, False, compute)
+
+    def tail(self, n: int = 5, compute: bool = True) -> Any:
+        """The last labels of the last partition."""
+        return self._edge(n, True, compute)
 
     def to_frame(self, index: bool = True, name: Any = NO_DEFAULT) -> Any:  # type: ignore[override]
         """A DataFrame of one column."""
@@ -995,6 +1126,21 @@ class DataFrame(FrameBase):
     def iloc(self) -> ILoc:
         """Columns by position: ``df.iloc[:, columns]``."""
         return ILoc(self)
+
+    @classmethod
+    def from_dict(
+        cls,
+        data: Any,
+        *,
+        npartitions: int = 1,
+        orient: str = "columns",
+        dtype: Any = None,
+        columns: Any = None,
+    ) -> Any:
+        """See :func:`weft.dataframe.from_dict`."""
+        from weft.dataframe.io.io import from_dict
+
+        return from_dict(data, npartitions, orient, dtype, columns)
 
     def keys(self) -> pd.Index:
         """The column labels."""
@@ -1167,6 +1313,18 @@ class DataFrame(FrameBase):
     def combine(self, other: Any, func: Any, fill_value: Any = None, overwrite: bool = True) -> Any:
         """A function of columns of two DataFrames."""
         return self._method("combine", other, func, fill_value=fill_value, overwrite=overwrite)
+
+    @property
+    def nbytes(self) -> Any:
+        raise NotImplementedError("nbytes is not implemented on DataFrame")
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """The only column as a Series, or the DataFrame itself."""
+        if axis in (0, "index"):
+            raise NotImplementedError(f"{type(self)} does not support squeeze along axis 0")
+        if axis not in (None, 1, "columns"):
+            raise ValueError(f"No axis {axis} for object type {type(self)}")
+        return self[self.columns[0]] if len(self.columns) == 1 else self
 
     def itertuples(self, index: bool = True, name: str | None = "Pandas") -> Any:
         """Rows as named tuples, a partition at a time."""

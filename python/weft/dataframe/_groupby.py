@@ -430,8 +430,9 @@ class _GroupBy:
         if self.obj.ndim == 1 or self._slice is None:
             return None
         picked = self._slice if isinstance(self._slice, list) else [self._slice]
+        # Other names are levels of the index.
         keys = [key for key in self.by if not isinstance(key, Collection) and not callable(key)]
-        return list(dict.fromkeys([*keys, *picked]))
+        return list(dict.fromkeys([*(key for key in keys if key in self.obj.columns), *picked]))
 
 
 def _key_meta(grouped: _GroupBy, key: Any) -> Any:
@@ -633,6 +634,7 @@ class _Custom:
 
     def gather(self, parts: list[Any], whole: Any) -> Any:
         """The result from the groups of each partition and those of all rows."""
+        columns: dict[Any, pd.Series]
         arg = self.arg
         series = isinstance(whole, pd.api.typing.SeriesGroupBy)
         if arg is None:

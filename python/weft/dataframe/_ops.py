@@ -48,7 +48,7 @@ UNARY = [
 #: Methods of both that pandas applies to each partition.
 PARTITIONWISE = (
     "add_prefix add_suffix astype convert_dtypes dropna explode fillna infer_objects isin isna isnull mask"
-    " notna notnull rename_axis replace round where clip combine_first set_axis to_timestamp squeeze"
+    " notna notnull rename_axis replace round where clip combine_first set_axis"
 ).split()
 PARTITIONWISE_FRAME = "drop eval query select_dtypes melt rename reset_index".split()
 PARTITIONWISE_SERIES = "between map rename reset_index to_frame case_when".split()
@@ -66,6 +66,8 @@ def binary(name: str, function: Callable[[Any, Any], Any], left: Any, right: Any
     """``left name right``, where at least one is a collection."""
     if _foreign(left) or _foreign(right):
         return NotImplemented
+    if _is_row(left, right) or _is_row(right, left):
+        return _with_row(name, function, left, right)
     meta = _meta.infer(function, (left, right), {})
     own, other, reverse = (left, right, False) if isinstance(left, Collection) else (right, left, True)
     if isinstance(own, _scalar()) and isinstance(other, Collection) and not isinstance(other, _scalar()):
@@ -76,6 +78,33 @@ def binary(name: str, function: Callable[[Any, Any], Any], left: Any, right: Any
         except Unsupported:
             pass
     return blockwise(function, left, right, label=name, meta=meta)
+
+
+def _is_row(frame: Any, series: Any) -> bool:
+    """Whether ``series`` is a row for each of the frame's (a reduction of columns), which pandas aligns
+    by column label."""
+    return (
+        isinstance(frame, Collection)
+        and isinstance(series, Collection)
+        and frame.ndim == 2
+        and series.ndim == 1
+        and series.npartitions == 1
+        and not series.known_divisions
+        and series._meta.index.dtype == frame._meta.columns.dtype
+    )
+
+
+def _with_row(name: str, function: Any, left: Any, right: Any) -> Any:
+    columns = (left if left.ndim == 2 else right)._meta.columns
+
+    def sample(value: Any) -> Any:
+        if value.ndim == 2:
+            return _meta.meta_nonempty(value._meta)
+        return pd.Series(list(_meta.sample_of(value._meta.dtype)[:1]) * len(columns), index=columns)
+
+    meta = function(sample(left), sample(right)).iloc[:0]
+    frame = left if left.ndim == 2 else right
+    return blockwise(function, left, right, label=name, meta=meta, divisions=frame.divisions)
 
 
 def _matches(own: Any, other: Any) -> bool:

@@ -62,7 +62,8 @@ def map_overlap(
         from weft.dataframe.io.io import from_pandas
 
         df = from_pandas(df, npartitions=1)
-    _check(df, before), _check(df, after)
+    _check(df, before)
+    _check(df, after)
     operands, kwargs = ([df, *args], kwargs)
     operands = [_lazy(value) for value in operands]
     if align_dataframes:

@@ -196,7 +196,8 @@ def to_count(own: Any, n: int) -> Any:
 
 def _interpolated(divisions: Sequence[Any], index: pd.Index, n: int) -> list[Any] | None:
     times = isinstance(index, pd.DatetimeIndex)
-    known = pd.DatetimeIndex(divisions) if times else pd.Index(divisions)
+    found: list[Any]
+    known: Any = pd.DatetimeIndex(list(divisions)) if times else pd.Index(divisions)
     values = np.asarray(known.asi8 if times else known, "f8")
     at = np.interp(np.linspace(0, len(divisions) - 1, n + 1), np.arange(len(divisions)), values)
     if times:
@@ -213,7 +214,7 @@ def to_size(own: Any, size: Any) -> Any:
     """Partitions of about ``size`` bytes: large ones are split, small neighbours joined."""
     limit = parse_bytes(size) if isinstance(size, str) else int(size)
     usage = own.map_partitions(_bytes, meta=pd.Series([], dtype="int64"), enforce_metadata=False)
-    sizes = [int(n) for n in usage.compute()]
+    sizes: list[Any] = [int(n) for n in usage.compute()]
     counts = [max(1, -(-n // limit)) for n in sizes]
     if max(counts) > 1:
         own = split(own, counts)

@@ -125,3 +125,25 @@ def _best(parts: list[Any], name: str, skipna: bool, columns: Any) -> Any:
         full = [candidate for candidate in candidates if len(candidate)] or candidates[:1]
         results.append(getattr(pd.concat(full), name)(skipna=skipna))
     return results[0] if columns is None else pd.Series(results, index=columns)
+
+
+def monotonic(own: Any, name: str) -> Any:
+    """Whether the partitions and the steps between them go one way."""
+    edges = blockwise(_edges, own, name, label=f"{name}-chunk", meta=None, divisions=None)
+    return host(_joins, (edges, name), {}, meta=np.bool_(True), npartitions=1, label=name, whole=True)
+
+
+def _edges(part: Any, name: str) -> Any:
+    values = part.to_series() if isinstance(part, pd.Index) else part
+    return bool(getattr(values, name)), values.iloc[[0, -1]] if len(values) else values
+
+
+def _joins(parts: list[Any], name: str) -> bool:
+    ends = [edge for _, edge in parts if len(edge)]
+    return all(ok for ok, _ in parts) and (not ends or bool(getattr(pd.concat(ends), name)))
+
+
+def distinct(own: Any) -> Any:
+    """Number of different rows."""
+    unique = (own.to_series() if isinstance(own._meta, pd.Index) else own).drop_duplicates()
+    return unique.size if unique.ndim == 1 else unique.shape[0]

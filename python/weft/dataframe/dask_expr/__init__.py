@@ -1,6 +1,26 @@
 """The collections, under the path by which some libraries import them."""
 
-from weft.dataframe import DataFrame, Index, Scalar, Series, from_map, from_pandas, map_partitions, read_csv
+from weft.dataframe import (
+    DataFrame,
+    Index,
+    Scalar,
+    Series,
+    concat,
+    from_array,
+    from_dict,
+    from_map,
+    from_pandas,
+    isna,
+    map_overlap,
+    map_partitions,
+    pivot_table,
+    read_csv,
+    read_parquet,
+    repartition,
+    to_datetime,
+    to_numeric,
+    to_timedelta,
+)
 from weft.dataframe.core import new_collection
 
 __all__ = [
@@ -8,9 +28,20 @@ __all__ = [
     "Index",
     "Scalar",
     "Series",
+    "concat",
+    "from_array",
+    "from_dict",
     "from_map",
     "from_pandas",
+    "isna",
+    "map_overlap",
     "map_partitions",
     "new_collection",
+    "pivot_table",
     "read_csv",
+    "read_parquet",
+    "repartition",
+    "to_datetime",
+    "to_numeric",
+    "to_timedelta",
 ]

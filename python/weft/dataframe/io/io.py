@@ -103,6 +103,47 @@ def from_pandas(
         )
 
 
+def from_dict(
+    data: Any, npartitions: int, orient: str = "columns", dtype: Any = None, columns: Any = None
+) -> Any:
+    """A lazy DataFrame of a dict of columns (or, with ``orient="index"``, of rows).
+
+    Examples
+    --------
+    >>> import weft.dataframe as dd
+    >>> dd.from_dict({"x": [1, 2, 3]}, npartitions=2).x.sum().compute().item()
+    6
+    """
+    if any(hasattr(value, "__dask_graph__") for value in data.values()):
+        raise NotImplementedError("from_dict doesn't currently support lazy values: compute them first")
+    frame = pd.DataFrame.from_dict(data, orient=orient, dtype=dtype, columns=columns)  # type: ignore[call-overload]
+    return from_pandas(frame, npartitions)
+
+
+def from_array(arr: Any, chunksize: int = 50_000, columns: Any = None, meta: Any = None) -> Any:
+    """A lazy DataFrame (or Series) over an array in memory, in partitions of ``chunksize`` rows.
+
+    Raises
+    ------
+    NotImplementedError
+        If ``arr`` is a lazy array.
+    ValueError
+        If it has more than two axes.
+    """
+    if hasattr(arr, "__dask_graph__"):
+        raise NotImplementedError("from_array of a lazy array: use from_dask_array")
+    arr = np.asarray(arr)
+    if arr.ndim > 2:
+        raise ValueError("array must be 1 or 2 dimensional")
+    if arr.dtype.names and columns is None:
+        columns = list(arr.dtype.names)
+    if arr.ndim == 1 and not arr.dtype.names:
+        data: Any = pd.Series(arr, name=columns)
+    else:
+        data = pd.DataFrame(arr, columns=columns)
+    return from_pandas(data, chunksize=chunksize)
+
+
 def _own_labels(part: Any) -> Any:
     """A range that starts elsewhere than at zero as plain labels."""
     if isinstance(part.index, pd.RangeIndex):
