@@ -30,6 +30,7 @@ mod csv;
 mod error;
 mod paths;
 mod source;
+mod text;
 
 pub use compress::Compression;
 pub use csv::{
@@ -38,3 +39,4 @@ pub use csv::{
 pub use error::{ColumnMismatch, IoError, Mismatch, ValueErrorKind};
 pub use paths::expand_paths;
 pub use source::{ByteSource, LocalFile, MemorySource, ReadAt};
+pub use text::{TextError, TextPiece, TextReader};

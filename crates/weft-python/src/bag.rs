@@ -22,7 +22,9 @@ use crate::key::{key_from_py, key_to_py};
 use crate::spec::Node;
 use crate::task::{PyTask, PyValue, host_error, value_to_py};
 
+mod json;
 mod portable;
+mod text;
 
 pub(crate) use portable::{read as read_portable, write as write_portable};
 
@@ -321,12 +323,12 @@ fn explicit(
     Layer::new(name, layers, rule, Arc::new(work) as WorkRef).map_err(invalid)
 }
 
+/// Layers, and tasks of theirs as (layer, number).
+type Found = (Vec<LayerView>, Vec<(u32, u32)>);
+
 /// The layers and tasks of `keys` in `graph`: layers, and (layer, number) for each key.
 #[pyfunction]
-fn bag_find(
-    graph: &Bound<'_, PyAny>,
-    keys: Vec<Bound<'_, PyAny>>,
-) -> PyResult<(Vec<LayerView>, Vec<(u32, u32)>)> {
+fn bag_find(graph: &Bound<'_, PyAny>, keys: Vec<Bound<'_, PyAny>>) -> PyResult<Found> {
     let graph = graph_from_py(graph)?;
     let mut layers: Vec<LayerRef> = Vec::new();
     let mut numbers = AHashMap::new();
@@ -607,5 +609,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(bag_base, module)?)?;
     module.add_function(wrap_pyfunction!(bag_graph, module)?)?;
     module.add_function(wrap_pyfunction!(bag_constant, module)?)?;
-    module.add_function(wrap_pyfunction!(fuse_bags, module)?)
+    module.add_function(wrap_pyfunction!(fuse_bags, module)?)?;
+    json::register(module)?;
+    text::register(module)
 }

@@ -1,10 +1,74 @@
-"""Which steps Rust does, and when."""
+"""Which steps Rust does, and when.
+
+A `TextStream` is an iterator over the lines of files that knows some steps itself. Each function here takes a partition
+and returns what Rust makes of it, or ``None``: then the step is done in Python.
+"""
 
 from __future__ import annotations
 
+import json
+import operator
 from typing import Any
+
+from weft._weft import JsonLoads, TextStream, text_stream
+
+#: The type of `str.lower` and its like.
+_MethodOfStr = type(str.lower)
 
 
 def lines(read: Any, pieces: Any) -> Any:
-    """The lines of a partition as a native stream, if there is one for what was asked."""
+    """The lines of a partition as a native stream: of local files, as strict UTF-8, at the usual line breaks."""
+    from fsspec.implementations.local import LocalFileSystem
+    from fsspec.utils import infer_compression
+
+    if (
+        type(read.fs) is not LocalFileSystem
+        or str(read.encoding).lower().replace("_", "-") not in ("utf-8", "utf8")
+        or read.errors != "strict"
+        or read.delimiter not in (None, "\n")
+        or read.include_path
+    ):
+        return None
+    infer = read.compression == "infer"
+    native = [
+        (path, infer_compression(path) if infer else read.compression, offset, length)
+        for path, offset, length in pieces
+    ]
+    return text_stream(native, read.delimiter is None)
+
+
+def map_native(func: Any, part: Any) -> Any:
+    """``func`` of each element, for functions that Rust knows."""
+    if func is json.loads:
+        if type(part) is TextStream and (stream := part.json()) is not None:
+            return stream
+        return map(JsonLoads(), part)
+    if type(part) is not TextStream:
+        return None
+    if type(func) is operator.methodcaller:
+        # With keywords it is pickled as a partial call, whose arguments begin with no name.
+        made_of: Any = func.__reduce__()[1]
+        return part.method(made_of[0]) if len(made_of) == 1 and isinstance(made_of[0], str) else None
+    if type(func) is _MethodOfStr and getattr(func, "__objclass__", None) is str:
+        return part.method(func.__name__)
     return None
+
+
+def flatten(part: Any) -> Any:
+    """The words of lines that were split."""
+    return part.flatten() if type(part) is TextStream else None
+
+
+def frequencies(part: Any) -> Any:
+    """How often each text occurs."""
+    return part.frequencies() if type(part) is TextStream else None
+
+
+def count(part: Any) -> Any:
+    """How many lines or words."""
+    return part.count() if type(part) is TextStream else None
+
+
+def is_stream(part: Any) -> bool:
+    """Whether the partition is such a stream."""
+    return type(part) is TextStream

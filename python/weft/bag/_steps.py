@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from random import Random
 from typing import Any
 
+from weft.bag import _native
 from weft.typing import no_default
 from weft.utils import is_empty
 
@@ -134,7 +135,8 @@ class Map(Step):
     func: Callable[[Any], Any]
 
     def __call__(self, part: Iterable[Any]) -> Iterator[Any]:
-        return map(self.func, part)
+        native = _native.map_native(self.func, part)
+        return map(self.func, part) if native is None else native
 
 
 class MapMany(Step):
@@ -247,7 +249,8 @@ def item_or(element: Any, key: Any, default: Any) -> Any:
 
 def flatten(part: Iterable[Any]) -> Iterator[Any]:
     """The elements of the elements."""
-    return itertools.chain.from_iterable(part)
+    native = _native.flatten(part)
+    return itertools.chain.from_iterable(part) if native is None else native
 
 
 def concatenate(parts: list[Any]) -> Iterator[Any]:
@@ -315,6 +318,8 @@ class Reduce(Step):
 
 def empty_safe_apply(func: Callable[[Any], Any], part: Any, is_last: bool) -> Any:
     """``func(part)``; `no_result` for an empty one, unless no other will come."""
+    if _native.is_stream(part):
+        return no_result if not is_last and part.is_empty() else func(part)
     if isinstance(part, Iterator):
         missing = object()
         first = next(part, missing)
@@ -357,11 +362,15 @@ def count(part: Iterable[Any]) -> int:
     """How many elements."""
     if isinstance(part, Sized):
         return len(part)
+    if (native := _native.count(part)) is not None:
+        return native
     return sum(1 for _ in part)
 
 
 def frequencies(part: Iterable[Any]) -> dict[Any, int]:
     """How often each element occurs."""
+    if (native := _native.frequencies(part)) is not None:
+        return native
     # `Counter` counts in C if it is filled with an iterable that is no mapping.
     return dict(collections.Counter(iter(part)))
 
@@ -408,7 +417,8 @@ class TopKOfAll(TopK):
 def chunk_distinct(seq: Iterable[Any], key: Any = None) -> list[Any]:
     """The first element of each kind."""
     if key is None:
-        return list(dict.fromkeys(seq))
+        counts = _native.frequencies(seq)
+        return list(dict.fromkeys(seq) if counts is None else counts)
     key = key if callable(key) else operator.itemgetter(key)
     seen = set()
     first = []

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fsspec.core import OpenFile, get_fs_token_paths
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import read_block
 
 from weft._weft import bag_layer
@@ -172,6 +173,13 @@ def naming(path: str) -> Iterator[None]:
         if error.filename is not None or path in str(error):
             raise
         raise type(error)(f"{path}: {error}") from error
+
+
+def read_through(path: str) -> None:
+    """Reads a compressed local file for the exception that this raises."""
+    with naming(path), OpenFile(LocalFileSystem(), path, compression="infer") as file:
+        while file.read(2**20):
+            pass
 
 
 def cut_text(text: str, delimiter: Any) -> Iterator[str]:

@@ -99,7 +99,7 @@ def read_bytes(
         )
     head = sample
     if sample:
-        size = parse_bytes("10 kiB" if sample is True else sample) if not is_integer(sample) else int(sample)
+        size = int(parse_bytes("10 kiB" if sample is True else sample))
         with OpenFile(fs, paths[0], compression=compression) as opened:
             head = _head(opened, size, delimiter)
     return (head, blocks, paths) if include_path else (head, blocks)

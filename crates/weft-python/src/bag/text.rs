@@ -1,0 +1,418 @@
+//! Lines of text files that stay Rust's until Python asks for them.
+//!
+//! A [`TextStream`] is an iterator. Steps that it knows (`str` methods without arguments, `split`, flattening,
+//! `json.loads`) are added to it; what they give is made when it is read, without text between the steps. Counting
+//! does not make Python objects for what was counted before, and lets other threads run.
+
+use std::sync::{Mutex, MutexGuard};
+
+use ahash::AHashMap;
+use pyo3::exceptions::{PyEOFError, PyUnicodeDecodeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use weft_io::{Compression, IoError, TextError, TextPiece, TextReader};
+
+use super::json::JsonLoads;
+
+/// What is done to a text. Whitespace is Python's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Strip,
+    Lstrip,
+    Rstrip,
+    /// On ASCII; the rest is Python's business.
+    Lower,
+    Upper,
+}
+
+/// What elements are made of a line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Line,
+    /// A list of words.
+    Lists,
+    Word,
+    Json,
+}
+
+struct State {
+    reader: TextReader,
+    shape: Shape,
+    /// On lines, then on words.
+    line_methods: Vec<Method>,
+    word_methods: Vec<Method>,
+    chunk: String,
+    /// Where in the chunk the next line begins, or the next word, up to `line_end`.
+    at: usize,
+    line_end: usize,
+}
+
+/// See the module.
+#[pyclass(module = "weft._weft", frozen)]
+pub(crate) struct TextStream {
+    state: Mutex<Option<State>>,
+    json: JsonLoads,
+}
+
+/// `str.isspace` of one character.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
+}
+
+impl Method {
+    fn find(name: &str) -> Option<Method> {
+        Some(match name {
+            "strip" => Method::Strip,
+            "lstrip" => Method::Lstrip,
+            "rstrip" => Method::Rstrip,
+            "lower" => Method::Lower,
+            "upper" => Method::Upper,
+            _ => return None,
+        })
+    }
+}
+
+/// Applies the methods; `buffer` holds the text if it has to change.
+fn apply<'a>(methods: &[Method], mut text: &'a str, buffer: &'a mut String) -> PyResult<&'a str> {
+    let cases: Vec<Method> =
+        methods.iter().copied().filter(|m| matches!(m, Method::Lower | Method::Upper)).collect();
+    for method in methods {
+        text = match method {
+            Method::Strip => text.trim_matches(is_space),
+            Method::Lstrip => text.trim_start_matches(is_space),
+            Method::Rstrip => text.trim_end_matches(is_space),
+            Method::Lower | Method::Upper => text,
+        };
+    }
+    // Changing case makes no whitespace, so that it may come last.
+    let Some(&last) = cases.last() else { return Ok(text) };
+    if text.is_ascii() {
+        buffer.clear();
+        buffer.push_str(text);
+        match last {
+            Method::Upper => buffer.make_ascii_uppercase(),
+            _ => buffer.make_ascii_lowercase(),
+        }
+        return Ok(buffer);
+    }
+    *buffer = Python::attach(|py| {
+        let mut text = PyString::new(py, text).into_any();
+        for case in cases {
+            text = text.call_method0(if case == Method::Upper { "upper" } else { "lower" })?;
+        }
+        text.extract()
+    })?;
+    Ok(buffer)
+}
+
+impl State {
+    /// Reads on if the chunk is used up. `false`: that was all.
+    fn fill(&mut self) -> Result<bool, TextError> {
+        while self.at >= self.chunk.len() && self.at >= self.line_end {
+            match self.reader.read()? {
+                Some(chunk) => self.chunk = chunk,
+                None => {
+                    self.chunk = String::new();
+                    (self.at, self.line_end) = (0, 0);
+                    return Ok(false);
+                }
+            }
+            (self.at, self.line_end) = (0, 0);
+        }
+        Ok(true)
+    }
+
+    /// The next line, with its line break.
+    fn line(&mut self) -> Result<Option<(usize, usize)>, TextError> {
+        if !self.fill()? {
+            return Ok(None);
+        }
+        let start = self.at;
+        let rest = &self.chunk.as_bytes()[start..];
+        let end = memchr::memchr(b'\n', rest).map_or(self.chunk.len(), |at| start + at + 1);
+        self.at = end;
+        self.line_end = end;
+        Ok(Some((start, end)))
+    }
+
+    /// The next word.
+    fn word(&mut self) -> Result<Option<(usize, usize)>, TextError> {
+        loop {
+            // Words do not depend on where lines end: a chunk is split as a whole.
+            if !self.fill()? {
+                return Ok(None);
+            }
+            let rest = &self.chunk[self.at..];
+            let start = rest.len() - rest.trim_start_matches(is_space).len();
+            let word = &rest[start..];
+            if word.is_empty() {
+                self.at = self.chunk.len();
+                self.line_end = self.at;
+                continue;
+            }
+            let start = self.at + start;
+            let end = start + word.find(is_space).unwrap_or(word.len());
+            self.at = end;
+            return Ok(Some((start, end)));
+        }
+    }
+}
+
+fn raise(py: Python<'_>, error: TextError) -> PyErr {
+    match error {
+        TextError::Io(IoError::Truncated { ref path, .. }) => {
+            // Which exception it is depends on the format, and on what is wrong: Python's reader says.
+            match py.import("weft.bag.text").and_then(|text| text.call_method1("read_through", (path,))) {
+                Err(natural) => natural,
+                Ok(_) => PyEOFError::new_err(error.to_string()),
+            }
+        }
+        TextError::Io(IoError::Read { ref path, .. } | IoError::NotFound { ref path, .. }) => {
+            // What Python says of it has the number of the system's error.
+            let open = py.import("builtins").and_then(|b| b.getattr("open"));
+            match open.and_then(|open| open.call1((path, "rb"))?.call_method0("close")) {
+                Err(natural) => natural,
+                Ok(_) => pyo3::exceptions::PyOSError::new_err(error.to_string()),
+            }
+        }
+        TextError::Io(error) => crate::csv::io_error(py, error),
+        TextError::NotUtf8 { path, before, bytes } => not_utf8(py, &path, before, &bytes),
+    }
+}
+
+/// Python's own error, which also says in which file and line.
+fn not_utf8(py: Python<'_>, path: &str, before: u64, bytes: &[u8]) -> PyErr {
+    let natural = match PyBytes::new(py, bytes).call_method1("decode", ("utf-8",)) {
+        Err(error) => error,
+        Ok(_) => return PyUnicodeDecodeError::new_err(format!("{path} is not UTF-8")),
+    };
+    let rewritten = || -> PyResult<PyErr> {
+        let value = natural.value(py);
+        let start: usize = value.getattr("start")?.extract()?;
+        let line = before + 1 + memchr::memchr_iter(b'\n', &bytes[..start.min(bytes.len())]).count() as u64;
+        let reason: String = value.getattr("reason")?.extract()?;
+        let reason = format!("{reason} (in {path}, line {line} of what was read)");
+        let args =
+            (value.getattr("encoding")?, value.getattr("object")?, start, value.getattr("end")?, reason);
+        Ok(PyErr::from_value(value.get_type().call1(args)?))
+    };
+    rewritten().unwrap_or(natural)
+}
+
+impl TextStream {
+    /// Never waits: who holds the stream may be waiting for the interpreter.
+    fn state(&self) -> PyResult<MutexGuard<'_, Option<State>>> {
+        self.state.try_lock().map_err(|_| PyValueError::new_err("text stream already executing"))
+    }
+
+    fn list<'py>(py: Python<'py>, state: &mut State, line: (usize, usize)) -> PyResult<Bound<'py, PyList>> {
+        let (mut first, mut second) = (String::new(), String::new());
+        let line = apply(&state.line_methods, &state.chunk[line.0..line.1], &mut first)?;
+        let words = PyList::empty(py);
+        for word in line.split(is_space).filter(|word| !word.is_empty()) {
+            words.append(apply(&state.word_methods, word, &mut second)?)?;
+        }
+        Ok(words)
+    }
+
+    fn next<'py>(&self, py: Python<'py>, state: &mut State) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut buffer = String::new();
+        let found = match state.shape {
+            Shape::Word => state.word(),
+            _ => state.line(),
+        };
+        let Some((start, end)) = found.map_err(|error| raise(py, error))? else { return Ok(None) };
+        Ok(Some(match state.shape {
+            Shape::Line => {
+                let text = apply(&state.line_methods, &state.chunk[start..end], &mut buffer)?;
+                PyString::new(py, text).into_any()
+            }
+            Shape::Word => {
+                // Methods on lines are the same on their words.
+                let mut first = String::new();
+                let word = apply(&state.line_methods, &state.chunk[start..end], &mut first)?;
+                PyString::new(py, apply(&state.word_methods, word, &mut buffer)?).into_any()
+            }
+            Shape::Lists => Self::list(py, state, (start, end))?.into_any(),
+            Shape::Json => {
+                let text = apply(&state.line_methods, &state.chunk[start..end], &mut buffer)?;
+                self.json.parse(py, text)?
+            }
+        }))
+    }
+
+    /// A stream of the same text with another step; this one is then empty.
+    fn step(&self, change: impl FnOnce(&mut State) -> bool) -> PyResult<Option<TextStream>> {
+        let mut guard = self.state()?;
+        let Some(state) = guard.as_mut() else { return Ok(None) };
+        if !change(state) {
+            return Ok(None);
+        }
+        Ok(Some(TextStream { state: Mutex::new(guard.take()), json: JsonLoads::default() }))
+    }
+}
+
+#[pymethods]
+impl TextStream {
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.state()?.as_mut() {
+            Some(state) => self.next(py, state),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether nothing is left. Reads on, but takes nothing.
+    fn is_empty(&self, py: Python<'_>) -> PyResult<bool> {
+        let mut guard = self.state()?;
+        let Some(state) = guard.as_mut() else { return Ok(true) };
+        state.fill().map(|more| !more).map_err(|error| raise(py, error))
+    }
+
+    /// The same text with the method `name` of `str` on each element; `None`: not natively.
+    fn method(&self, name: &str) -> PyResult<Option<TextStream>> {
+        self.step(|state| {
+            match (state.shape, name) {
+                (Shape::Line, "split") => state.shape = Shape::Lists,
+                (Shape::Line, _) => match Method::find(name) {
+                    Some(method) => state.line_methods.push(method),
+                    None => return false,
+                },
+                (Shape::Word, _) => match Method::find(name) {
+                    Some(method) => state.word_methods.push(method),
+                    None => return false,
+                },
+                _ => return false,
+            }
+            true
+        })
+    }
+
+    /// The words, if elements are lists of words; else `None`.
+    fn flatten(&self) -> PyResult<Option<TextStream>> {
+        self.step(|state| {
+            let lists = state.shape == Shape::Lists;
+            if lists {
+                state.shape = Shape::Word;
+            }
+            lists
+        })
+    }
+
+    /// What `json.loads` makes of each line; `None`: elements are no lines.
+    fn json(&self) -> PyResult<Option<TextStream>> {
+        self.step(|state| {
+            let lines = state.shape == Shape::Line && state.line_methods.is_empty();
+            if lines {
+                state.shape = Shape::Json;
+            }
+            lines
+        })
+    }
+
+    /// How many elements are left; `None`: count them.
+    fn count(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        let mut guard = self.state()?;
+        if guard.as_ref().is_some_and(|state| state.shape == Shape::Json) {
+            return Ok(None);
+        }
+        let Some(mut state) = guard.take() else { return Ok(Some(0)) };
+        drop(guard);
+        let counted = py.detach(move || {
+            let mut n = 0;
+            if state.shape == Shape::Word {
+                while state.word()?.is_some() {
+                    n += 1;
+                }
+            } else {
+                while state.line()?.is_some() {
+                    n += 1;
+                }
+            }
+            Ok(Some(n))
+        });
+        counted.map_err(|error| raise(py, error))
+    }
+
+    /// How often each text occurs, in the order of their first; `None`: elements are no texts.
+    fn frequencies<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        type Counted = Result<Result<Vec<(Box<str>, u64)>, PyErr>, TextError>;
+        let mut guard = self.state()?;
+        if guard.as_ref().is_some_and(|state| matches!(state.shape, Shape::Lists | Shape::Json)) {
+            return Ok(None);
+        }
+        let Some(mut state) = guard.take() else { return Ok(Some(PyDict::new(py))) };
+        drop(guard);
+        let counted: Counted = py.detach(move || {
+            let mut numbers: AHashMap<Box<str>, usize> = AHashMap::new();
+            let mut counts: Vec<u64> = Vec::new();
+            let (mut first, mut second) = (String::new(), String::new());
+            loop {
+                let found = if state.shape == Shape::Word { state.word()? } else { state.line()? };
+                let Some((start, end)) = found else { break };
+                let text = match apply(&state.line_methods, &state.chunk[start..end], &mut first) {
+                    Ok(text) => text,
+                    Err(error) => return Ok(Err(error)),
+                };
+                let text = match apply(&state.word_methods, text, &mut second) {
+                    Ok(text) => text,
+                    Err(error) => return Ok(Err(error)),
+                };
+                match numbers.get(text) {
+                    Some(&number) => counts[number] += 1,
+                    None => {
+                        numbers.insert(text.into(), counts.len());
+                        counts.push(1);
+                    }
+                }
+            }
+            let mut all: Vec<_> = numbers.into_iter().collect();
+            all.sort_unstable_by_key(|entry| entry.1);
+            Ok(Ok(all.into_iter().map(|(text, number)| (text, counts[number])).collect()))
+        });
+        let counts = PyDict::new(py);
+        for (text, n) in counted.map_err(|error| raise(py, error))?? {
+            counts.set_item(PyString::new(py, &text), n)?;
+        }
+        Ok(Some(counts))
+    }
+}
+
+/// The lines of pieces of local files, ``[(path, compression, offset, length or None), …]``, as UTF-8; `universal`:
+/// all usual line breaks become ``"\n"``. `None`: a compression that Rust does not read.
+#[pyfunction]
+fn text_stream(
+    pieces: Vec<(String, Option<String>, u64, Option<u64>)>,
+    universal: bool,
+) -> Option<TextStream> {
+    let mut native = Vec::with_capacity(pieces.len());
+    for (path, compression, offset, length) in pieces {
+        let compression = match compression.as_deref() {
+            None => Compression::None,
+            Some("gzip") => Compression::Gzip,
+            Some("bz2") => Compression::Bzip2,
+            Some("xz") => Compression::Xz,
+            Some("zstd") => Compression::Zstd,
+            Some(_) => return None,
+        };
+        native.push(TextPiece { path, compression, offset, length });
+    }
+    let state = State {
+        reader: TextReader::new(native, universal),
+        shape: Shape::Line,
+        line_methods: Vec::new(),
+        word_methods: Vec::new(),
+        chunk: String::new(),
+        at: 0,
+        line_end: 0,
+    };
+    Some(TextStream { state: Mutex::new(Some(state)), json: JsonLoads::default() })
+}
+
+pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<TextStream>()?;
+    module.add_function(wrap_pyfunction!(text_stream, module)?)
+}
