@@ -472,8 +472,9 @@ class _Observed:
             except BaseException:
                 self.how.abandon(execution)
                 raise
-            results = execution.results()
+            # First: what has failed would stay with the threads' pool for ever.
             self.how.release(execution)
+            results = execution.results()
             succeeded = True
             return results
         finally:

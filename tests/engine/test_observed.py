@@ -1,6 +1,8 @@
 """Callbacks around tasks."""
 
+import gc
 import threading
+import weakref
 from operator import add
 
 import pytest
@@ -142,3 +144,19 @@ def test_tasks_run_side_by_side_while_observed():
     with Story() as story:
         get(dsk, list(dsk), num_workers=3)
     assert len(story.story) == 9
+
+
+@SCHEDULERS
+def test_a_run_that_fails_while_observed_is_let_go(get):
+    class Fails:
+        def __call__(self):
+            raise ZeroDivisionError
+
+    task = Fails()
+    gone = weakref.ref(task)
+    with Story() as story, pytest.raises(ZeroDivisionError):
+        get({"x": (task,)}, "x")
+    del task, story
+    # The thread that ran it lets go of it after the caller has heard of the end.
+    while gone() is not None:
+        gc.collect()

@@ -119,7 +119,7 @@ def test_values_dtypes_and_gaps_are_those_of_pandas(tmp_path, text, options):
         # Left to pandas: only what frames cannot hold, an implicit index, and huge integers beside gaps.
         huge = (
             expected.astype(str)
-            .map(lambda value: value.strip("+- ").isdigit() and len(value) > 18)
+            .map(lambda value: str(value).strip("+- ").isdigit() and len(value) > 18)
             .any(axis=None)
         )
         assert "object" in map(str, expected.dtypes) or not isinstance(expected.index, pd.RangeIndex) or huge

@@ -471,8 +471,10 @@ impl Run {
     pub fn outputs(&self) -> Result<Vec<Value>, Stop> {
         let slots: Vec<(TaskId, Slot)> = {
             let mut state = self.0.state.lock();
-            if let Some(stop) = &state.stop {
-                return Err(stop.clone());
+            // Handed over too: the host's exception may hold, in its traceback, what holds this run.
+            if let Some(stop) = state.stop.take() {
+                state.stop = Some(Stop::Cancelled);
+                return Err(stop);
             }
             if !state.over {
                 return Err(Stop::Cancelled);

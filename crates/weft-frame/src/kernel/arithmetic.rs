@@ -1,6 +1,6 @@
 //! Arithmetic of numbers and times, with NumPy's rules for zero, sign and overflow.
 
-use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::types::{Float32Type, Float64Type, Int64Type};
 use weft_data::DType;
 
 use super::vector::{NAT, Number, Operand, Vector, View, to_dtype, with_number};
@@ -31,9 +31,13 @@ pub(super) fn arithmetic(op: BinaryOp, left: Operand<'_>, right: Operand<'_>, ro
     }
     // pandas mends the remainder by zero only where the divisor is an integer, not a bool.
     let mends = op == BinaryOp::FloorDiv || op == BinaryOp::Mod && b != DType::Bool;
-    // The mended quotient is float64, also of float32.
-    let narrow = common.is_integer() || op == BinaryOp::FloorDiv && common == DType::Float32;
-    if mends && narrow && has_zero(&right)? {
+    let mut mended = mends && common.is_integer() && has_zero(&right)?;
+    if op == BinaryOp::FloorDiv && common == DType::Float32 && has_zero(&right)? {
+        // The mended quotient is float64, also of float32; what is missing needs no mending.
+        let (left, right) = (left.view::<Float32Type>()?, right.view::<Float32Type>()?);
+        mended = zip(left, right, rows, |a, b| b == 0.0 && !a.is_nan()).contains(&true);
+    }
+    if mended {
         return divide_by_zero(op, left, right, &common, rows);
     }
     with_number!(&common, T => {
