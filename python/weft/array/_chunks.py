@@ -1,0 +1,401 @@
+"""Chunks: how the axes of an array are cut. A tuple of sizes for each axis; sizes may be NaN (unknown)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import accumulate, product
+from numbers import Integral, Number
+from typing import Any
+
+import numpy as np
+
+from weft import config
+from weft._formats import parse_bytes
+
+NO_CHUNKS = (
+    "You must specify a chunks= keyword argument.\nThis specifies the chunksize of your array blocks: "
+    "an int or a tuple with one entry for each axis, 'auto', or a size in bytes such as '64 MiB'."
+)
+UNKNOWN_HINT = (
+    "\n\nA possible solution: call `x.compute_chunk_sizes()` first, which computes the sizes of the chunks."
+)
+
+
+def is_known(n: Any) -> bool:
+    """Whether a size is a number."""
+    return not (isinstance(n, float) and math.isnan(n))
+
+
+def same_sizes(a: Any, b: Any) -> bool:
+    """Whether two axes are cut alike; unknown sizes equal each other."""
+    return len(a) == len(b) and all(x == y or not (is_known(x) or is_known(y)) for x, y in zip(a, b))
+
+
+def blockdims_from_blockshape(shape: Any, chunks: Any) -> tuple[tuple[int, ...], ...]:
+    """Cuts each axis into blocks of one size; the last may be smaller.
+
+    Examples
+    --------
+    >>> blockdims_from_blockshape((10, 10), (4, 3))
+    ((4, 4, 2), (3, 3, 3, 1))
+    """
+    if chunks is None:
+        raise TypeError("Must supply chunks= keyword argument")
+    if shape is None:
+        raise TypeError("Must supply shape= keyword argument")
+    if any(not is_known(n) for n in [*shape, *chunks]):
+        raise ValueError(f"Array chunk sizes are unknown. shape: {shape}, chunks: {chunks}{UNKNOWN_HINT}")
+    if not all(isinstance(n, Integral) for n in chunks):
+        raise ValueError("chunks can only contain integers.")
+    if not all(isinstance(n, Integral) for n in shape):
+        raise ValueError("shape can only contain integers.")
+    result: list[tuple[int, ...]] = []
+    for n, size in zip(map(int, shape), map(int, chunks)):
+        if n == 0:
+            result.append((0,))
+        elif size <= 0:
+            raise ValueError(f"a chunk size must be positive, got {size} for an axis of {n} elements")
+        else:
+            result.append((size,) * (n // size) + ((n % size,) if n % size else ()))
+    return tuple(result)
+
+
+def normalize_chunks(
+    chunks: Any,
+    shape: Any = None,
+    limit: Any = None,
+    dtype: Any = None,
+    previous_chunks: Any = None,
+) -> tuple[tuple[Any, ...], ...]:
+    """Sizes of the blocks along each axis, from any way of saying them.
+
+    Parameters
+    ----------
+    chunks : int, str, tuple, dict or array
+        A size for all axes or one for each: a number of elements, a tuple of sizes, ``-1`` or None for
+        the whole axis, ``"auto"``, or a size in bytes such as ``"1 MiB"``. A dict gives some axes.
+    shape : tuple of int, optional
+    limit : int or str, optional
+        Bytes of an automatic chunk; the setting ``array.chunk-size`` by default.
+    dtype : dtype, optional
+        Needed for automatic chunks.
+    previous_chunks : tuple of tuples, optional
+        Automatic chunks are multiples or parts of these, where that works.
+
+    Returns
+    -------
+    tuple of tuples of int
+
+    Raises
+    ------
+    ValueError
+        If chunks and shape do not fit.
+
+    Examples
+    --------
+    >>> normalize_chunks((2, 2), shape=(5, 6))
+    ((2, 2, 1), (2, 2, 2))
+    >>> normalize_chunks({0: 2, 1: -1}, shape=(4, 6))
+    ((2, 2), (6,))
+    >>> normalize_chunks("auto", shape=(20,), limit=40, dtype="u1")
+    ((20,),)
+    """
+    if dtype is not None and not isinstance(dtype, np.dtype):
+        dtype = np.dtype(dtype)
+    if chunks is None:
+        raise ValueError(NO_CHUNKS)
+    if shape is not None and not isinstance(shape, tuple):
+        shape = tuple(np.asarray(shape).tolist()) if hasattr(shape, "__iter__") else (shape,)
+    if isinstance(chunks, np.ndarray):
+        chunks = chunks.tolist()
+    if isinstance(chunks, list):
+        chunks = tuple(chunks)
+    if isinstance(chunks, (Number, str)):
+        chunks = (chunks,) * (1 if shape is None else len(shape))
+    if isinstance(chunks, Mapping):
+        if shape is None:
+            raise ValueError("chunks given as a dict need a shape")
+        chunks = tuple(chunks.get(i, None) for i in range(len(shape)))
+    if shape is not None and len(shape) > 0 and chunks == ():
+        chunks = ((0,),) * len(shape) if all(n == 0 for n in shape) else chunks
+    if shape is not None and len(shape) == 1 and len(chunks) > 1:
+        if all(isinstance(c, (Number, str)) for c in chunks):
+            chunks = (chunks,)
+    if shape is not None and len(chunks) != len(shape):
+        if not (shape == () and chunks in ((), None)):
+            raise ValueError(
+                f"Chunks and shape must be of the same length/dimension. Got chunks={chunks}, shape={shape}"
+            )
+    if shape is not None:
+        chunks = tuple(
+            n if c is None or (isinstance(c, Integral) and c == -1) else c for c, n in zip(chunks, shape)
+        )
+        chunks = tuple(
+            tuple(n if isinstance(c, Integral) and c == -1 else c for c in axis)
+            if isinstance(axis, (tuple, list))
+            else axis
+            for axis, n in zip(chunks, shape)
+        )
+    texts = {c for c in chunks if isinstance(c, str) and c != "auto"}
+    if texts:
+        sizes = {parse_bytes(c) for c in texts}
+        if len(sizes) > 1 or (
+            limit is not None and sizes != {parse_bytes(limit) if isinstance(limit, str) else limit}
+        ):
+            raise ValueError(
+                f"Only one consistent value of limit or chunk is allowed. Used {sizes} and {limit}"
+            )
+        [limit] = sizes
+        chunks = tuple("auto" if isinstance(c, str) else c for c in chunks)
+    if any(isinstance(c, str) and c == "auto" for c in chunks):
+        chunks = auto_chunks(chunks, shape, limit, dtype, previous_chunks)
+    if shape is not None:
+        chunks = tuple(
+            blockdims_from_blockshape((n,), (c,))[0]
+            if not isinstance(c, (tuple, list, np.ndarray))
+            else tuple(c)
+            for n, c in zip(shape, chunks)
+        )
+    for c in chunks:
+        if isinstance(c, (tuple, list, np.ndarray)) and len(c) == 0:
+            raise ValueError(
+                "Empty tuples are not allowed in chunks. Express zero length dimensions with 0(s) in chunks"
+            )
+    if not any(isinstance(c, (tuple, list)) for c in chunks) and chunks and shape is None:
+        raise ValueError(f"chunks {chunks} say nothing without a shape")
+    chunks = tuple(
+        tuple(int(n) if is_known(n) and float(n).is_integer() else n for n in axis) for axis in chunks
+    )
+    if shape is not None:
+        for axis, n in zip(chunks, shape):
+            if is_known(n) and all(map(is_known, axis)) and sum(axis) != n:
+                raise ValueError(f"Chunks do not add up to shape. Got chunks={chunks}, shape={shape}")
+            if is_known(n) != all(map(is_known, axis)):
+                raise ValueError(
+                    f"Chunks do not add up to shape. Got chunks={chunks}, shape={shape}: some sizes are unknown"
+                )
+    if any(n < 0 for axis in chunks for n in axis if is_known(n)):
+        raise ValueError(f"chunk sizes must not be negative: {chunks}")
+    return chunks
+
+
+def _divisor(n: int, most: float) -> int:
+    """The largest divisor of ``n`` in the upper half below ``most``, or ``most`` itself."""
+    most = max(1, int(most))
+    if most >= n:
+        return n
+    for d in range(most, max(most // 2, 1), -1):
+        if n % d == 0:
+            return d
+    return most
+
+
+def auto_chunks(
+    chunks: Any, shape: Any, limit: Any, dtype: Any, previous_chunks: Any = None
+) -> tuple[Any, ...]:
+    """``chunks`` with sizes in the places of ``"auto"``: blocks of about ``limit`` bytes, of equal sides."""
+    if previous_chunks is not None:
+        previous_chunks = tuple(c if isinstance(c, tuple) else (c,) for c in previous_chunks)
+    chunks = list(chunks)
+    autos = {i for i, c in enumerate(chunks) if isinstance(c, str) and c == "auto"}
+    if not autos:
+        return tuple(chunks)
+    if limit is None:
+        limit = config.get("array.chunk-size")
+    if isinstance(limit, str):
+        limit = parse_bytes(limit)
+    if dtype is None:
+        raise TypeError("dtype must be known for auto-chunking")
+    if dtype.hasobject:
+        raise NotImplementedError(
+            "Can not use auto rechunking with object dtype. We are unable to estimate the size in bytes of object data"
+        )
+    for n in [*shape, *(n for axis in chunks if isinstance(axis, tuple) for n in axis)]:
+        if not is_known(n):
+            raise ValueError(
+                f"Can not perform automatic rechunking with unknown (nan) chunk sizes.{UNKNOWN_HINT}"
+            )
+    limit = max(1, limit)
+    tolerance = config.get("array.chunk-size-tolerance", 1.25)
+    largest = math.prod(
+        c if isinstance(c, Integral) else max(c) if isinstance(c, tuple) else 1
+        for i, c in enumerate(chunks)
+        if i not in autos and c
+    )
+    elements = limit / max(1, dtype.itemsize) / max(1, largest)
+    if previous_chunks:
+        # Keep the old proportions; grow or shrink all open axes by one factor.
+        now = {a: float(np.median(previous_chunks[a])) or 1.0 for a in autos}
+        rest = elements
+        while autos:
+            factor = (rest / math.prod(now[a] for a in autos)) ** (1 / len(autos))
+            full = {a for a in autos if now[a] * factor >= shape[a]}
+            if not full:
+                for a in autos:
+                    proposed = max(1, int(now[a] * factor))
+                    chunks[a] = _adapted(previous_chunks[a], proposed, tolerance ** (1 / len(autos)), factor)
+                break
+            for a in full:
+                chunks[a] = shape[a]
+                rest /= max(1, shape[a])
+            autos -= full
+        return tuple(tuple(c) if isinstance(c, list) else c for c in chunks)
+    while autos:
+        side = elements ** (1 / len(autos))
+        small = {a for a in autos if shape[a] <= side}
+        if not small:
+            for a in autos:
+                chunks[a] = _divisor(shape[a], side) if len(autos) > 1 or shape[a] > side else shape[a]
+            break
+        for a in small:
+            chunks[a] = shape[a]
+            elements /= max(1, shape[a])
+        autos -= small
+    return tuple(chunks)
+
+
+def _adapted(old: tuple[int, ...], proposed: int, tolerance: float, factor: float) -> tuple[int, ...]:
+    """Neighbours of ``old`` joined, or parts of it, of about ``proposed`` elements."""
+    most = max(1, int(proposed * tolerance))
+    result: list[int] = []
+    current = 0
+    for n in old:
+        if n > most:
+            if current:
+                result.append(current)
+                current = 0
+            pieces = math.ceil(n / proposed)
+            size = math.ceil(n / pieces)
+            result += [size] * (n // size) + ([n % size] if n % size else [])
+        elif current + n <= (most if factor >= 1 else proposed):
+            current += n
+        else:
+            if current:
+                result.append(current)
+            current = n
+    if current:
+        result.append(current)
+    return tuple(result) or (0,)
+
+
+def broadcast_shapes(*shapes: Any) -> tuple[Any, ...]:
+    """The shape that arrays of ``shapes`` have together; NaN is a size that nobody knows.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit.
+
+    Examples
+    --------
+    >>> broadcast_shapes((3, 1), (4,))
+    (3, 4)
+    """
+    if len(shapes) == 1:
+        return shapes[0]
+    result = []
+    for i in range(1, max((len(s) for s in shapes), default=0) + 1):
+        sizes = [s[-i] for s in shapes if len(s) >= i]
+        unknown = [n for n in sizes if not is_known(n)]
+        known = {n for n in sizes if is_known(n) and n != 1}
+        if len(known) > 1 or (known and unknown and len(known) > 1):
+            raise ValueError(
+                "operands could not be broadcast together with shapes " + " ".join(map(str, shapes))
+            )
+        result.append(unknown[0] if unknown else known.pop() if known else 1)
+    return tuple(reversed(result))
+
+
+def broadcast_chunks(*chunkss: Any) -> tuple[Any, ...]:
+    """The chunks that arrays of these chunks have together.
+
+    Raises
+    ------
+    ValueError
+        If an axis is cut in different ways.
+
+    Examples
+    --------
+    >>> broadcast_chunks(((5, 5),), ((10, 10), (1,)))
+    ((10, 10), (5, 5))
+    """
+    if not chunkss:
+        return ()
+    if len(chunkss) == 1:
+        return chunkss[0]
+    result = []
+    for i in range(1, max(map(len, chunkss)) + 1):
+        axes = [c[-i] for c in chunkss if len(c) >= i]
+        wide = [c for c in axes if c != (1,)] or axes[:1]
+        if any(not same_sizes(c, wide[0]) for c in wide[1:]):
+            raise ValueError(f"Chunks do not align: {axes}")
+        result.append(wide[0])
+    return tuple(reversed(result))
+
+
+def common_blockdim(blockdims: Any) -> tuple[Any, ...]:
+    """The coarsest cut of an axis that all ``blockdims`` are coarser than or equal to.
+
+    Raises
+    ------
+    ValueError
+        If they are of different lengths, or some are unknown and others are not.
+
+    Examples
+    --------
+    >>> common_blockdim([(3,), (2, 1)])
+    (2, 1)
+    >>> common_blockdim([(5, 2), (3, 4)])
+    (3, 2, 2)
+    """
+    dims = list(blockdims)
+    if not any(dims):
+        return ()
+    wide = {d for d in map(tuple, dims) if len(d) > 1}
+    if len(wide) == 1:
+        [one] = wide
+        total = sum(one)
+        if is_known(total):
+            for d in dims:
+                if is_known(sum(d)) and sum(d) not in (total, 1) and len(d) == 1:
+                    raise ValueError(f"Chunks do not add up to same value: {set(map(tuple, dims))}")
+        return one
+    if not wide:
+        return max(map(tuple, dims), key=lambda d: d[0] if is_known(d[0]) else -1)
+    if any(not is_known(sum(d)) for d in wide):
+        first, *rest = wide
+        if any(len(d) != len(first) for d in rest):
+            raise ValueError(f"Chunks are unknown (nan) and of different numbers: {dims}{UNKNOWN_HINT}")
+        if all(same_sizes(first, d) for d in rest):
+            return first
+        raise ValueError(f"Arrays' chunk sizes ({dims}) are unknown.{UNKNOWN_HINT}")
+    if len({sum(d) for d in wide}) > 1:
+        raise ValueError(f"Chunks do not add up to same value: {wide}")
+    edges = sorted({edge for d in wide for edge in accumulate(d)} | {0})
+    sizes = tuple(b - a for a, b in zip(edges, edges[1:]))
+    return sizes
+
+
+def slices_from_chunks(chunks: Any) -> list[tuple[slice, ...]]:
+    """The part of the array that each block is, blocks in row-major order.
+
+    Examples
+    --------
+    >>> slices_from_chunks(((2, 2), (3,)))
+    [(slice(0, 2, None), slice(0, 3, None)), (slice(2, 4, None), slice(0, 3, None))]
+    """
+    axes = []
+    for sizes in chunks:
+        starts = [0, *accumulate(sizes)]
+        axes.append([slice(a, b, None) for a, b in zip(starts, starts[1:])])
+    return list(product(*axes))
+
+
+def plural_int(values: Any) -> tuple[int, ...]:
+    return tuple(int(v) for v in values)
+
+
+def cached_starts(sizes: Any) -> list[Any]:
+    """Where each block starts, and where the last one ends."""
+    return [0, *accumulate(sizes)]

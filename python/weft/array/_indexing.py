@@ -1,0 +1,741 @@
+"""Reading parts of arrays: all that NumPy's indexing knows, axis by axis."""
+
+from __future__ import annotations
+
+import bisect
+import math
+import warnings
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from weft._task_spec import Alias, Task, TaskRef
+from weft.array._chunks import UNKNOWN_HINT, cached_starts, is_known
+from weft.array._layers import new_array, regrid
+from weft.array.utils import meta_from_array
+from weft.base import is_dask_collection, tokenize
+
+
+def getitem(x: Any, index: Any) -> Any:
+    """``x[index]``."""
+    if isinstance(index, str) or (
+        isinstance(index, list) and index and all(isinstance(i, str) for i in index)
+    ):
+        return _field(x, index)
+    if not isinstance(index, tuple):
+        index = (index,)
+    index = tuple(_from_frame(i) for i in index)
+    lazy = [i for i in index if is_dask_collection(i)]
+    if any(i.dtype.kind not in "iub" for i in lazy):
+        kinds = [i.dtype for i in lazy]
+        raise IndexError(f"indices must be integers or booleans, got {kinds}")
+    if lazy:
+        if any(i.dtype.kind in "iu" for i in lazy):
+            index = replace_ellipsis(x.ndim, index)
+            return _take_lazy_ints(x, index)
+        return _take_lazy_bools(x, index)
+    index = normalize_index(index, x.shape)
+    if all(isinstance(i, slice) and i == slice(None) for i in index):
+        return x
+    return _take(x, index)
+
+
+def _from_frame(i: Any) -> Any:
+    if is_dask_collection(i) and not hasattr(i, "chunks") and hasattr(i, "to_dask_array"):
+        return i.to_dask_array()
+    if is_dask_collection(i) and not hasattr(i, "chunks"):
+        raise IndexError(f"an index may not be a {type(i).__name__}: give an array")
+    return i
+
+
+def _field(x: Any, index: Any) -> Any:
+    import operator
+
+    dtype = x._meta[index].dtype
+    extra = dtype.shape
+    if isinstance(index, str) and extra:
+        axes = list(range(x.ndim, x.ndim + len(extra)))
+        return x.map_blocks(
+            operator.getitem,
+            index,
+            dtype=dtype.base,
+            chunks=x.chunks + tuple((n,) for n in extra),
+            new_axis=axes,
+        )
+    return x.map_blocks(operator.getitem, index, dtype=dtype, meta=x._meta[index])
+
+
+def replace_ellipsis(ndim: int, index: tuple) -> tuple:
+    """The index with full slices in the place of an ellipsis, and at its end where axes are left.
+
+    Examples
+    --------
+    >>> replace_ellipsis(3, (0, Ellipsis))
+    (0, slice(None, None, None), slice(None, None, None))
+    """
+    used = sum(_axes(i) for i in index if i is not None and i is not Ellipsis)
+    dots = [k for k, i in enumerate(index) if i is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    at = dots[0] if dots else len(index)
+    fill = (slice(None),) * (ndim - used)
+    return (*index[:at], *fill, *index[at + len(dots) :])
+
+
+def _axes(i: Any) -> int:
+    if getattr(i, "dtype", None) == np.dtype(bool) and hasattr(i, "ndim"):
+        return i.ndim
+    return 1
+
+
+def normalize_index(index: Any, shape: tuple) -> tuple:
+    """An index in its simplest form: numbers from 0, slices without needless parts, integer arrays.
+
+    Raises
+    ------
+    IndexError
+        If it is out of bounds, has too many parts, or is of the wrong kind.
+
+    Examples
+    --------
+    >>> normalize_index((Ellipsis, -1), (3, 4))
+    (slice(None, None, None), 3)
+    """
+    if not isinstance(index, tuple):
+        index = (index,)
+    parts: list = []
+    for i in index:
+        if isinstance(i, (list, range)) or (isinstance(i, np.ndarray) and i.ndim == 0):
+            i = np.asanyarray(i)
+            if i.ndim == 0:
+                i = i.item()
+        if isinstance(i, np.ndarray) and i.size == 0 and i.dtype.kind == "f":
+            i = i.astype(np.intp)
+        if isinstance(i, (bool, np.bool_)):
+            raise NotImplementedError("indexing with a single bool is not supported: use x[None] or x[:0]")
+        if isinstance(i, np.ndarray) and i.dtype == bool:
+            if i.ndim > 1:
+                parts.extend(i.nonzero() if False else [i])
+                continue
+        parts.append(i)
+    index = replace_ellipsis(len(shape), tuple(parts))
+    result: list = []
+    axis = 0
+    for i in index:
+        if i is None:
+            result.append(None)
+            continue
+        width = _axes(i)
+        if axis + width > len(shape):
+            raise IndexError(
+                f"Too many indices for array: the array has {len(shape)} axes, the index {index} needs more"
+            )
+        n = shape[axis]
+        if isinstance(i, slice):
+            result.append(_normal_slice(i, n))
+        elif isinstance(i, np.ndarray) or hasattr(i, "dtype") and getattr(i, "ndim", 0) > 0:
+            i = np.asarray(i)
+            if i.dtype == bool:
+                for k, size in enumerate(i.shape):
+                    have = shape[axis + k]
+                    if not is_known(have):
+                        raise ValueError(
+                            f"Arrays' chunk sizes are unknown, a boolean index cannot be used.{UNKNOWN_HINT}"
+                        )
+                    if size != have:
+                        raise IndexError(
+                            f"boolean index did not match indexed array along axis {axis + k}; size of axis is {have} "
+                            f"but size of corresponding boolean axis is {size}"
+                        )
+                result.append(i if i.ndim > 1 else i.nonzero()[0])
+            elif i.dtype.kind in "iu":
+                result.append(_checked(i, n, axis))
+            else:
+                raise IndexError(
+                    f"arrays used as indices must be of integer (or boolean) type, got {i.dtype}"
+                )
+        else:
+            import operator
+
+            try:
+                k = operator.index(i)
+            except TypeError:
+                raise IndexError(
+                    "only integers, slices (`:`), ellipsis (`...`), None and integer or boolean arrays are valid "
+                    f"indices, got {i!r}"
+                ) from None
+            if is_known(n):
+                if not -n <= k < n:
+                    raise IndexError(f"Index {k} is out of bounds for axis {axis} with size {n}")
+                k = k + n if k < 0 else k
+            result.append(k)
+        axis += width
+    return tuple(result)
+
+
+def _checked(i: np.ndarray, n: Any, axis: int) -> np.ndarray:
+    i = i.astype(np.int64) if i.dtype != np.int64 else i
+    if i.size and is_known(n):
+        low, high = i.min(), i.max()
+        if low < -n or high >= n:
+            bad = int(low if low < -n else high)
+            raise IndexError(f"Index {bad} is out of bounds for axis {axis} with size {n}")
+        if low < 0:
+            i = np.where(i < 0, i + n, i)
+    return i
+
+
+def _normal_slice(s: slice, n: Any) -> slice:
+    import operator
+
+    def number(v):
+        return None if v is None else operator.index(v)
+
+    s = slice(number(s.start), number(s.stop), number(s.step))
+    if s.step == 0:
+        raise ValueError("slice step cannot be zero")
+    if not is_known(n):
+        if s.start in (None, 0) and s.stop is None and s.step in (None, 1):
+            return slice(None)
+        return s
+    start, stop, step = s.indices(int(n))
+    if not len(range(start, stop, step)):
+        return slice(0, 0, None)
+    if start == 0 and stop >= n and step == 1:
+        return slice(None)
+    if step > 0:
+        return slice(start, max(start, stop), None if step == 1 else step)
+    return slice(start, None if stop < 0 else stop, step)
+
+
+def _take(x: Any, index: tuple) -> Any:
+    name = f"getitem-{tokenize(x, index)}"
+    kept = tuple(i for i in index if i is not None)
+    if any(isinstance(i, np.ndarray) and i.dtype == bool for i in kept):
+        return _take_mask(x, index)
+    arrays = [k for k, i in enumerate(kept) if isinstance(i, np.ndarray)]
+    if any(kept[k].ndim > 1 for k in arrays):
+        if len(arrays) > 1:
+            raise NotImplementedError(
+                "Don't yet support nested fancy indexing: several index arrays, of more than one axis. Use x.vindex"
+            )
+        return _take_wide(x, index, kept, arrays[0])
+    if len(arrays) > 1:
+        raise NotImplementedError(
+            "Don't yet support nested fancy indexing: use x.vindex to pick points, or index one axis after another"
+        )
+    plans = []
+    chunks: list = []
+    for axis, i in enumerate(kept):
+        plan, sizes = plan_axis(x.chunks[axis], i, axis)
+        plans.append(plan)
+        if sizes is not None:
+            chunks.append(sizes)
+    if all(isinstance(i, slice) and i == slice(None) for i in kept):
+        result = x
+    else:
+        result = regrid(
+            x,
+            plans,
+            tuple(chunks),
+            f"{name}-part" if any(i is None for i in index) else name,
+            meta_from_array(x._meta, len(chunks), x.dtype),
+        )
+    if any(i is None for i in index):
+        where, axis = [], 0
+        for i in index:
+            if i is None:
+                where.append(axis)
+                axis += 1
+            elif not isinstance(i, (int, np.integer)):
+                axis += 1
+        result = expand(result, where, name)
+    return result
+
+
+def expand(x: Any, where: list, name: str) -> Any:
+    """The array with new axes of one element, at the places ``where`` of the result."""
+    import operator
+
+    ndim = x.ndim + len(where)
+    index = tuple(None if i in where else slice(None) for i in range(ndim))
+    old = iter(x.chunks)
+    chunks = tuple((1,) if i in where else next(old) for i in range(ndim))
+    tasks = {}
+    for at in product(*(range(n) for n in x.numblocks)):
+        rest = iter(at)
+        key = (name, *(0 if i in where else next(rest) for i in range(ndim)))
+        tasks[key] = Task(key, operator.getitem, TaskRef((x.name, *at)), index)
+    return new_array(name, tasks, [x], chunks, meta=meta_from_array(x._meta, ndim, x.dtype))
+
+
+FULL = slice(None)
+
+
+def plan_axis(sizes: tuple, i: Any, axis: int = 0) -> tuple[list, Any]:
+    """The pieces of blocks that an index of one axis takes, for `regrid`; and the sizes of the new blocks."""
+    if isinstance(i, slice) and i == FULL:
+        return [([(k, FULL)], None) for k in range(len(sizes))], sizes
+    if any(not is_known(n) for n in sizes):
+        if isinstance(i, slice) and len(sizes) == 1 and not isinstance(i, (int, np.integer)):
+            return [([(0, i)], None)], (np.nan,)
+        raise ValueError(f"Arrays' chunk sizes are unknown along axis {axis}: {sizes}.{UNKNOWN_HINT}")
+    starts = cached_starts(sizes)
+    if isinstance(i, (int, np.integer)):
+        k = bisect.bisect_right(starts, i) - 1
+        k = min(k, len(sizes) - 1)
+        while sizes[k] == 0:
+            k -= 1
+        return [([(k, int(i) - starts[k])], None)], None
+    if isinstance(i, slice):
+        return _plan_slice(sizes, starts, i)
+    return plan_take(sizes, starts, i)
+
+
+def _plan_slice(sizes: tuple, starts: list, s: slice) -> tuple[list, tuple]:
+    n = starts[-1]
+    wanted = range(*s.indices(n))
+    if not len(wanted):
+        return [([(0, slice(0, 0))], None)], (0,)
+    step = wanted.step
+    plan, new = [], []
+    blocks = range(len(sizes)) if step > 0 else reversed(range(len(sizes)))
+    low, high = (wanted[0], wanted[-1]) if step > 0 else (wanted[-1], wanted[0])
+    for k in blocks:
+        a, b = starts[k], starts[k + 1]
+        if a == b or b <= low or a > high:
+            continue
+        if step > 0:
+            first = max(wanted.start, a + (wanted.start - a) % step if wanted.start < a else wanted.start)
+            last = min(b - 1, high)
+            if first > last:
+                continue
+            count = (last - first) // step + 1
+            part = slice(first - a, last - a + 1, step if step != 1 else None)
+            if first == a and last == b - 1 and step == 1:
+                part = FULL
+        else:
+            top = min(b - 1, wanted.start)
+            first = top - ((wanted.start - top) % -step and (-step - (wanted.start - top) % -step))
+            last = max(a, low)
+            if first < last:
+                continue
+            count = (first - last) // -step + 1
+            stop = first - a + count * step
+            part = slice(first - a, stop if stop >= 0 else None, step)
+        plan.append(([(k, part)], None))
+        new.append(count)
+    return plan, tuple(new)
+
+
+def plan_take(sizes: tuple, starts: list, wanted: np.ndarray, new_sizes: Any = None) -> tuple[list, tuple]:
+    """Blocks of about the old size, each of whatever old blocks it needs."""
+    if new_sizes is None:
+        if not len(wanted):
+            return [([(0, slice(0, 0))], None)], (0,)
+        size = max(1, starts[-1] // len(sizes))
+        new_sizes = [min(size, len(wanted) - k) for k in range(0, len(wanted), size)]
+    edges = np.asarray(starts[1:])
+    plan: list[Any] = []
+    position = 0
+    for count in new_sizes:
+        part = np.asarray(wanted[position : position + count])
+        position += count
+        if not count:
+            plan.append(([(0, slice(0, 0))], None))
+            continue
+        blocks = np.searchsorted(edges, part, side="right")
+        if (blocks[1:] >= blocks[:-1]).all():
+            order, inverse = None, None
+            ordered = part
+        else:
+            order = np.argsort(blocks, kind="stable")
+            inverse = np.empty_like(order)
+            inverse[order] = np.arange(len(order))
+            ordered, blocks = part[order], blocks[order]
+        cuts = np.flatnonzero(np.diff(blocks)) + 1
+        pieces = [
+            (int(b[0]), _as_slice(p - starts[int(b[0])]))
+            for b, p in zip(np.split(blocks, cuts), np.split(ordered, cuts))
+        ]
+        plan.append((pieces, inverse))
+    return plan, tuple(int(n) for n in new_sizes)
+
+
+def _as_slice(i: np.ndarray) -> Any:
+    """A slice where the positions are one run."""
+    if len(i) and i[-1] - i[0] == len(i) - 1 and (np.diff(i) == 1).all():
+        return slice(int(i[0]), int(i[-1]) + 1)
+    return i
+
+
+def _take_wide(x: Any, index: tuple, kept: tuple, axis: int) -> Any:
+    """An index array of several axes: taken flat, then folded."""
+    i = kept[axis]
+    flat = list(index)
+    where = next(k for k, part in enumerate(flat) if part is i)
+    flat[where] = i.ravel()
+    taken = getitem(x, tuple(flat))
+    before = sum(1 for part in index[:where] if not isinstance(part, (int, np.integer)))
+    return taken.reshape(taken.shape[:before] + i.shape + taken.shape[before + 1 :])
+
+
+def _take_mask(x: Any, index: tuple) -> Any:
+    """A boolean array of several axes."""
+    [mask] = [i for i in index if isinstance(i, np.ndarray) and i.dtype == bool]
+    where = next(k for k, part in enumerate(index) if part is mask)
+    if any(i is None or isinstance(i, np.ndarray) and i is not mask for i in index):
+        raise NotImplementedError("a boolean array of several axes goes with slices and integers only")
+    axis = where
+    shape = x.shape[:axis] + (math.prod(mask.shape),) + x.shape[axis + mask.ndim :]
+    folded = x.reshape(shape)
+    return getitem(folded, (*index[:where], mask.ravel(), *index[where + 1 :]))
+
+
+# -- lazy indices ----------------------------------------------------------------------------------
+
+
+def _take_lazy_bools(x: Any, index: tuple) -> Any:
+    import operator
+
+    from weft.array.blockwise import blockwise
+    from weft.array.core import elemwise
+
+    rest = tuple(slice(None) if is_dask_collection(i) else i for i in index)
+    masks = [i for i in index if is_dask_collection(i)]
+    if len(masks) == 1 and masks[0].ndim == x.ndim and len([i for i in index if i is not Ellipsis]) == 1:
+        [mask] = masks
+        for axis, (a, b) in enumerate(zip(x.shape, mask.shape)):
+            if is_known(a) and is_known(b) and a != b:
+                raise IndexError(
+                    f"boolean index did not match indexed array along axis {axis}; size of axis is {a} but size of corresponding boolean axis is {b}"
+                )
+        if x.ndim > 1:
+            if all(map(is_known, (*x.shape, *mask.shape))):
+                x, mask = x.ravel(), mask.ravel()
+            else:
+                warnings.warn(
+                    "When slicing a Dask array of unknown chunks with a boolean mask Dask array, the output array may "
+                    "have a different ordering compared to the equivalent NumPy operation. This will raise an error in "
+                    "a future release of Dask.",
+                    stacklevel=3,
+                )
+        if x.ndim == 1:
+            out = blockwise(
+                operator.getitem, "i", x, "i", mask, "i", dtype=x.dtype, meta=x._meta, token="getitem"
+            )
+            out._chunks = tuple((np.nan,) * len(c) for c in out.chunks)
+            return out
+        both = elemwise(operator.getitem, x, mask, dtype=x.dtype)
+        name = f"getitem-{tokenize(x, mask)}"
+        tasks = {
+            (name, n): Alias((name, n), (both.name, *at))
+            for n, at in enumerate(product(*(range(n) for n in both.numblocks)))
+        }
+        return new_array(
+            name, tasks, [both], ((np.nan,) * len(tasks),), meta=meta_from_array(x._meta, 1, x.dtype)
+        )
+    index = replace_ellipsis(x.ndim, index)
+    rest = tuple(slice(None) if is_dask_collection(i) else i for i in index)
+    if any(m.ndim > 1 for m in masks):
+        raise NotImplementedError("a lazy boolean array of several axes must cover the whole array")
+    out = x
+    # One mask after the other; axes do not move by that.
+    axis = 0
+    for i in index:
+        if is_dask_collection(i):
+            out = _mask_axis(out, i, axis)
+        if i is not None:
+            axis += 1
+    return (
+        getitem(out, rest)
+        if any(i is None or not (isinstance(i, slice) and i == FULL) for i in rest)
+        else out
+    )
+
+
+def _mask_axis(x: Any, mask: Any, axis: int) -> Any:
+    from weft.array.blockwise import blockwise
+
+    if is_known(x.shape[axis]) and is_known(mask.shape[0]) and mask.shape[0] != x.shape[axis]:
+        raise IndexError(
+            f"boolean index did not match indexed array along axis {axis}; size of axis is {x.shape[axis]} "
+            f"but size of corresponding boolean axis is {mask.shape[0]}"
+        )
+    ind = tuple(range(x.ndim))
+    out = blockwise(
+        _mask_block, ind, x, ind, mask, (axis,), axis=axis, dtype=x.dtype, meta=x._meta, token="getitem"
+    )
+    out._chunks = tuple((np.nan,) * len(c) if k == axis else c for k, c in enumerate(out.chunks))
+    return out
+
+
+def _mask_block(block: Any, mask: Any, axis: int) -> Any:
+    return block[(slice(None),) * axis + (mask,)]
+
+
+def _take_lazy_ints(x: Any, index: tuple) -> Any:
+    lazy = [k for k, i in enumerate(index) if is_dask_collection(i)]
+    ints = [k for k in lazy if index[k].dtype != bool]
+    if len(ints) > 1 or any(isinstance(i, np.ndarray) for i in index):
+        raise NotImplementedError(
+            "Slicing with dask.array of ints only permitted when the indexer has zero or one dimensions: several lazy index arrays are not supported, use x.vindex"
+        )
+    [k] = ints
+    i = index[k]
+    if i.ndim > 1:
+        raise NotImplementedError(
+            "Slicing with dask.array of ints only permitted when the indexer has zero or one dimensions"
+        )
+    rest = tuple(FULL if j == k else part for j, part in enumerate(index))
+    axis = sum(1 for part in index[:k] if part is not None)
+    out = _take_lazy_axis(x, i if i.ndim else i[None], axis)
+    squeeze = i.ndim == 0
+    if squeeze:
+        rest = tuple(0 if j == k else part for j, part in enumerate(rest))
+    return getitem(out, rest)
+
+
+def _take_lazy_axis(x: Any, i: Any, axis: int) -> Any:
+    from weft.array import chunk
+    from weft.array._layers import nested
+
+    if not all(map(is_known, x.chunks[axis])):
+        raise NotImplementedError(
+            f"Slicing an array with unknown chunks with a dask.array of ints is not supported{UNKNOWN_HINT}"
+        )
+    name = f"getitem-{tokenize(x, i, axis)}"
+    n = x.numblocks[axis]
+    starts = cached_starts(x.chunks[axis])
+    tasks = {}
+    other = [range(1) if k == axis else range(m) for k, m in enumerate(x.numblocks)]
+    for at in product(*other):
+        for j in range(i.numblocks[0]):
+            blocks = nested(
+                lambda rest, at=at: TaskRef((x.name, *at[:axis], rest[0], *at[axis + 1 :])), [range(n)]
+            )
+            key = (name, *at[:axis], j, *at[axis + 1 :])
+            tasks[key] = Task(key, _pick, blocks, TaskRef((i.name, j)), tuple(starts), axis)
+    chunks = (*x.chunks[:axis], i.chunks[0], *x.chunks[axis + 1 :])
+    _ = chunk
+    return new_array(name, tasks, [x, i], chunks, meta=x._meta)
+
+
+def _pick(blocks: list, i: Any, starts: tuple, axis: int) -> Any:
+    """Elements of several blocks by positions along them all."""
+    n = starts[-1]
+    i = np.asarray(i).astype(np.int64)
+    if i.size and (i.min() < -n or i.max() >= n):
+        raise IndexError(f"an index is out of bounds for axis {axis} with size {n}: {i.min()} to {i.max()}")
+    i = np.where(i < 0, i + n, i)
+    pieces, places = [], []
+    for block, a, b in zip(blocks, starts, starts[1:]):
+        mine = np.flatnonzero((i >= a) & (i < b))
+        if len(mine):
+            pieces.append(block[(slice(None),) * axis + (i[mine] - a,)])
+            places.append(mine)
+    if not pieces:
+        return blocks[0][(slice(None),) * axis + (slice(0, 0),)]
+    from weft.array.core import _concatenate_chunks
+
+    joined = _concatenate_chunks(pieces, axis) if len(pieces) > 1 else pieces[0]
+    order = np.empty(len(i), np.int64)
+    order[np.concatenate(places)] = np.arange(len(i))
+    return joined[(slice(None),) * axis + (order,)]
+
+
+# -- points ----------------------------------------------------------------------------------------
+
+
+def vindex(x: Any, key: Any) -> Any:
+    """Points: index arrays are broadcast together, and the axis of points comes first.
+
+    Raises
+    ------
+    IndexError
+        If the arrays do not fit or are out of bounds.
+    """
+    from weft.array.core import Array
+
+    if not isinstance(key, tuple):
+        key = (key,)
+    if any(k is None for k in key):
+        raise IndexError(f"vindex does not support indexing with None (np.newaxis), got {key!r}")
+    if all(isinstance(k, slice) for k in key):
+        if all(k.indices(n) == slice(None).indices(n) for k, n in zip(key, x.shape) if is_known(n)):
+            raise IndexError(
+                f"vindex requires at least one non-slice to vectorize over when the slices are not over the entire array (i.e, x[:]). Use normal slicing instead when only using slices. Got: {key}"
+            )
+        raise IndexError(
+            f"vindex requires at least one non-slice to vectorize over when the slices are not over the entire array (i.e, x[:]). Use normal slicing instead when only using slices. Got: {key}"
+        )
+    if any(isinstance(k, np.ndarray) and k.dtype == bool or getattr(k, "dtype", None) == np.dtype(bool) for k in key):
+        if len(key) == 1 and not isinstance(key[0], Array):
+            key = np.nonzero(key[0])
+    key = replace_ellipsis(
+        x.ndim,
+        tuple(
+            k.compute() if isinstance(k, Array) else np.asarray(k) if isinstance(k, list) else k for k in key
+        ),
+    )
+    key = tuple(k.nonzero()[0] if isinstance(k, np.ndarray) and k.dtype == bool else k for k in key)
+    sliced = tuple(k if isinstance(k, slice) else slice(None) for k in key)
+    if any(s != slice(None) for s in sliced):
+        x = x[sliced]
+    axes = [a for a, k in enumerate(key) if not isinstance(k, slice)]
+    try:
+        arrays = np.broadcast_arrays(*(np.asarray(key[a]) for a in axes))
+    except ValueError as error:
+        shapes = [np.asarray(key[a]).shape for a in axes]
+        raise IndexError(
+            f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}"
+        ) from error
+    flat = []
+    for a, points in zip(axes, arrays):
+        if points.dtype.kind not in "iu" and points.size:
+            raise IndexError(f"vindex takes integers, got {points.dtype}")
+        n = x.shape[a]
+        points = points.astype(np.int64)
+        if points.size and (points.min() < -n or points.max() >= n):
+            raise IndexError(
+                f"vindex key has entries out of bounds for indexing along axis {a} of size {n}: {key[a]!r}"
+            )
+        flat.append(np.where(points < 0, points + n, points).ravel())
+    shape = arrays[0].shape
+    count = math.prod(shape)
+    others = [a for a in range(x.ndim) if a not in axes]
+    block_of = [np.searchsorted(np.cumsum(x.chunks[a]), p, side="right") for a, p in zip(axes, flat)]
+    inner = [p - np.asarray(cached_starts(x.chunks[a]))[b] for a, p, b in zip(axes, flat, block_of)]
+    name = f"vindex-merge-{tokenize(x, key)}"
+    groups: dict = {}
+    for k in range(count):
+        groups.setdefault(tuple(int(b[k]) for b in block_of), []).append(k)
+    tasks = {}
+    meta = meta_from_array(x._meta, 1 + len(others), x.dtype)
+    for at in product(*(range(x.numblocks[a]) for a in others)):
+        calls, places, refs = [], [], []
+        for where, members in groups.items():
+            index: list = [slice(None)] * x.ndim
+            block: list = [0] * x.ndim
+            for a, b, p in zip(axes, where, inner):
+                block[a] = b
+                index[a] = p[members]
+            for a, b in zip(others, at):
+                block[a] = b
+            refs.append(TaskRef((x.name, *block)))
+            calls.append(tuple(index))
+            places.append(members)
+        key_ = (name, 0, *at)
+        size = tuple(x.chunks[a][b] for a, b in zip(others, at))
+        tasks[key_] = Task(
+            key_, _points, tuple(axes), tuple(calls), tuple(map(tuple, places)), count, size, x.dtype, *refs
+        )
+    chunks = ((count,), *(x.chunks[a] for a in others))
+    result = new_array(name, tasks, [x], chunks, meta=meta)
+    if len(shape) != 1:
+        result = result.reshape(shape + result.shape[1:])
+    return result
+
+
+def _points(
+    axes: tuple, indices: tuple, places: tuple, count: int, size: tuple, dtype: Any, *blocks: Any
+) -> Any:
+    result = None
+    for block, index, place in zip(blocks, indices, places):
+        part = block[index]
+        # NumPy puts the points first only if slices lie between the arrays.
+        if axes[-1] - axes[0] == len(axes) - 1 and axes[0] > 0:
+            part = np.moveaxis(part, axes[0], 0)
+        if result is None:
+            result = np.empty_like(part, shape=(count, *part.shape[1:]))
+        result[list(place)] = part
+    return np.empty((count, *size), dtype=dtype) if result is None else result
+
+
+# -- whole blocks ----------------------------------------------------------------------------------
+
+
+class BlockView:
+    """An array's blocks, indexed like an array of them.
+
+    Examples
+    --------
+    >>> import weft.array as da
+    >>> x = da.ones((4, 4), chunks=2)
+    >>> x.blocks.shape, x.blocks[0].shape
+    ((2, 2), (2, 4))
+    """
+
+    def __init__(self, array: Any):
+        self._array = array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._array.numblocks
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, BlockView)
+            and self._array is other._array
+            or isinstance(other, BlockView)
+            and self._array.name == other._array.name
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._array.name)
+
+    def ravel(self) -> list:
+        """All blocks, row by row."""
+        return [self[at] for at in np.ndindex(*self.shape)]
+
+    def __getitem__(self, index: Any) -> Any:
+        x = self._array
+        if not isinstance(index, tuple):
+            index = (index,)
+        if any(is_dask_collection(i) for i in index):
+            raise ValueError("blocks are chosen by numbers: compute the index first")
+        if sum(isinstance(i, (np.ndarray, list)) for i in index) > 1:
+            raise ValueError("Can only slice with a single list")
+        if any(i is None for i in index):
+            raise ValueError("Slicing with np.newaxis or None is not supported")
+        index = normalize_index(index, x.numblocks)
+        index = tuple(slice(i, i + 1) if isinstance(i, (int, np.integer)) else i for i in index)
+        name = f"blocks-{tokenize(x, index)}"
+        chosen = [list(np.arange(n)[i]) for n, i in zip(x.numblocks, index)]
+        chunks = tuple(tuple(c[int(k)] for k in keep) for c, keep in zip(x.chunks, chosen))
+        tasks = {}
+        for at in product(*(range(len(keep)) for keep in chosen)):
+            key = (name, *at)
+            tasks[key] = Alias(key, (x.name, *(int(keep[k]) for keep, k in zip(chosen, at))))
+        if not all(chunks) and x.ndim:
+            raise IndexError(f"no block is left of {x.numblocks} by {index}")
+        return new_array(name, tasks, [x], chunks, meta=x._meta)
+
+
+def compute_chunk_sizes(x: Any) -> Any:
+    """Computes the shapes of all blocks and sets the chunks, in place."""
+    from weft.base import compute
+
+    name = f"chunk-shapes-{tokenize(x)}"
+    tasks = {}
+    for at in product(*(range(n) for n in x.numblocks)):
+        key = (name, *at)
+        tasks[key] = Task(key, np.shape, TaskRef((x.name, *at)))
+    shapes_array = new_array(name, tasks, [x], tuple((1,) * n for n in x.numblocks), dtype=object)
+    blocks = shapes_array.to_delayed(optimize_graph=False)
+    values = compute(*blocks.ravel().tolist())
+    shapes = dict(zip(product(*(range(n) for n in x.numblocks)), values))
+    chunks = []
+    for axis in range(x.ndim):
+        sizes = []
+        for k in range(x.numblocks[axis]):
+            at = tuple(k if a == axis else 0 for a in range(x.ndim))
+            sizes.append(int(shapes[at][axis]))
+        chunks.append(tuple(sizes))
+    x._chunks = tuple(chunks)
+    return x

@@ -1,0 +1,322 @@
+"""A function on each block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from weft._task_spec import Task
+from weft.array._chunks import cached_starts
+from weft.array._layers import new_array
+from weft.array.utils import compute_meta, meta_from_array
+from weft.base import tokenize
+from weft.utils import funcname, has_keyword
+
+
+def map_blocks(
+    func: Any,
+    *args: Any,
+    name: str | None = None,
+    token: str | None = None,
+    dtype: Any = None,
+    chunks: Any = None,
+    drop_axis: Any = None,
+    new_axis: Any = None,
+    enforce_ndim: bool = False,
+    meta: Any = None,
+    **kwargs: Any,
+) -> Any:
+    """Applies a function to corresponding blocks of arrays.
+
+    Parameters
+    ----------
+    func : callable
+        Takes blocks. If it has the arguments ``block_id`` or ``block_info``, it gets the position of the
+        block, or a dict with positions and shapes of the blocks and arrays.
+    *args : arrays or other objects
+        Others than arrays are passed on as they are.
+    name : str, optional
+        What keys start with.
+    token : str, optional
+        Prefix of a name that is made.
+    dtype : dtype, optional
+        Of the result; found by calling ``func`` on small arrays where not given.
+    chunks : tuple, optional
+        Sizes of the resulting blocks, where ``func`` changes them.
+    drop_axis : int or iterable, optional
+        Axes that ``func`` drops.
+    new_axis : int or iterable, optional
+        Axes that ``func`` makes; their number in the result.
+    enforce_ndim : bool
+        Whether to check, as it runs, that blocks have the number of axes that ``meta`` says.
+    meta : array, optional
+        An empty array like the result.
+    **kwargs
+        Passed on to ``func``.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``func`` is not callable, or the arguments do not fit.
+
+    Examples
+    --------
+    >>> import weft.array as da
+    >>> da.map_blocks(lambda block: block * 2, da.arange(4, chunks=2)).compute()
+    array([0, 2, 4, 6])
+    >>> da.map_blocks(lambda block, block_id: block * 0 + block_id[0], da.arange(4, chunks=2)).compute()
+    array([0, 0, 1, 1])
+    """
+    from weft.array.blockwise import blockwise
+    from weft.array.core import Array, apply_infer_dtype
+
+    if drop_axis is None:
+        drop_axis = []
+    if not callable(func):
+        raise TypeError(
+            f"First argument must be callable function, not {type(func).__name__}\nUsage:   da.map_blocks(function, x)\n   or:   da.map_blocks(function, x, y, z)"
+        )
+    prefix = token or funcname(func)
+    if name is None:
+        new_name = f"{prefix}-{tokenize(func, 'map-blocks', args, dtype, chunks, drop_axis, new_axis, kwargs, *((meta,) if meta is not None else ()))}"
+    else:
+        new_name = name
+    if isinstance(drop_axis, (int, np.integer)):
+        drop_axis = [drop_axis]
+    if isinstance(new_axis, (int, np.integer)):
+        new_axis = [new_axis]
+    arrays = [a for a in args if isinstance(a, Array)]
+    for a in kwargs.values():
+        if isinstance(a, Array):
+            pass
+    pairs = [(a, tuple(range(a.ndim))[::-1]) if isinstance(a, Array) else (a, None) for a in args]
+    out_ind: tuple = tuple(range(max(a.ndim for a in arrays)))[::-1] if arrays else ()
+    original_kwargs = kwargs
+    wants_info = has_keyword(func, "block_info") and "block_info" not in kwargs
+    wants_id = has_keyword(func, "block_id") and "block_id" not in kwargs
+    probe = dict(kwargs)
+    if wants_id:
+        probe["block_id"] = (0,) * len(out_ind)
+    first_info: Any = None
+    if wants_info:
+        first_info = {
+            i: {
+                "shape": a.shape,
+                "num-chunks": a.numblocks,
+                "array-location": [(0, c[0]) for c in a.chunks],
+                "chunk-location": (0,) * a.ndim,
+            }
+            for i, a in enumerate(args)
+            if isinstance(a, Array)
+        }
+        probe["block_info"] = {
+            **first_info,
+            None: {
+                "shape": (),
+                "num-chunks": (),
+                "array-location": [],
+                "chunk-location": (),
+                "chunk-shape": (),
+                "dtype": dtype,
+            },
+        }
+    if meta is None and dtype is None and not (wants_info or wants_id):
+        meta = compute_meta(func, dtype, *args, **probe)
+        if meta is not None and not hasattr(meta, "dtype"):
+            meta = None
+    elif meta is None and dtype is not None:
+        meta = compute_meta(func, dtype, *args, **probe)
+        if meta is not None and not hasattr(meta, "dtype"):
+            meta = None
+    if dtype is None and meta is None:
+        try:
+            dtype = apply_infer_dtype(func, args, probe, "map_blocks")
+        except Exception as error:
+            if wants_info or wants_id:
+                dtype = None
+            raise error
+
+    if new_axis is None and chunks is not None and len(out_ind) - len(drop_axis) < len(chunks):
+        new_axis = list(range(len(chunks) - len(out_ind) + len(drop_axis)))
+    if drop_axis:
+        n = len(out_ind)
+        drop = {d % n for d in drop_axis}
+        out_ind = tuple(x for i, x in enumerate(out_ind) if i not in drop)
+    new_axes: dict[Any, Any] = {}
+    if new_axis is not None and len(new_axis):
+        for ax in sorted(new_axis):
+            label = len(out_ind) + len(drop_axis)
+            while label in out_ind or any(ind is not None and label in ind for _, ind in pairs):
+                label += 1
+            out_ind = (*out_ind[:ax], label, *out_ind[ax:])
+            new_axes[label] = 1
+    adjust = None
+    if chunks is not None:
+        if len(chunks) != len(out_ind):
+            raise ValueError(f"Provided chunks have {len(chunks)} dims; expected {len(out_ind)} dims")
+        if not out_ind and not chunks:
+            adjust = None
+        adjust = {i: (tuple(c) if isinstance(c, (tuple, list)) else c) for i, c in zip(out_ind, chunks)}
+        for i, c in zip(out_ind, chunks):
+            if i in new_axes:
+                new_axes[i] = tuple(c) if isinstance(c, (tuple, list)) else c
+                adjust.pop(i)
+    if enforce_ndim:
+        kwargs = {**kwargs, "expected_ndim": len(out_ind), "enforce_ndim_function": func}
+        call: Any = apply_and_enforce
+    else:
+        call = func
+    if not arrays and chunks is not None:
+        return _from_nothing(func, args, chunks, new_name, dtype, meta, original_kwargs, wants_info, wants_id)
+    if (
+        dtype is not None
+        and meta is not None
+        and getattr(meta, "dtype", None) != dtype
+        and type(meta) is np.ndarray
+    ):
+        meta = meta.astype(dtype)
+    literals_ok = [part for pair in pairs for part in pair]
+    if not (wants_info or wants_id):
+        return blockwise(
+            call,
+            out_ind,
+            *literals_ok,
+            name=new_name,
+            new_axes=new_axes,
+            dtype=dtype,
+            concatenate=True,
+            align_arrays=False if not arrays else True,
+            adjust_chunks=adjust,
+            meta=meta_from_array(meta, len(out_ind), dtype)
+            if meta is not None
+            else np.empty((0,) * len(out_ind), dtype),
+            **kwargs,
+        )
+    out_meta = (
+        meta_from_array(meta, len(out_ind), dtype)
+        if meta is not None
+        else np.empty((0,) * len(out_ind), dtype)
+    )
+    plain = blockwise(
+        call,
+        out_ind,
+        *literals_ok,
+        name=f"{prefix}-layout-{tokenize(new_name)}",
+        new_axes=new_axes,
+        dtype=dtype,
+        concatenate=True,
+        adjust_chunks=adjust,
+        meta=out_meta,
+        **kwargs,
+    )
+    return _with_info(plain, new_name, args, out_ind, pairs, wants_info, wants_id, out_meta)
+
+
+def _with_info(
+    plain: Any, name: str, args: Any, out_ind: Any, pairs: Any, wants_info: bool, wants_id: bool, meta: Any
+) -> Any:
+    """The same tasks, each told where it is."""
+    from weft.array.blockwise import unify_chunks
+    from weft.array.core import Array
+
+    graph = plain.__dask_graph__()
+    _, unified = unify_chunks(*(part for pair in pairs for part in pair), warn=False)
+    out_starts = [cached_starts(c) for c in plain.chunks]
+    starts = {i: [cached_starts(c) for c in a.chunks] for i, a in enumerate(unified) if isinstance(a, Array)}
+    tasks = {}
+    for at in np.ndindex(*plain.numblocks):
+        task = graph[(plain.name, *at)]
+        extra: dict[str, Any] = {}
+        if wants_id:
+            extra["block_id"] = at
+        if wants_info:
+            place = dict(zip(out_ind, at))
+            info: dict[Any, Any] = {}
+            for i, (a, ind) in enumerate(pairs):
+                if not isinstance(a, Array):
+                    continue
+                new = unified[i]
+                where = tuple(place.get(label, 0) if n > 1 else 0 for label, n in zip(ind, new.numblocks))
+                spans = []
+                for axis, (label, j) in enumerate(zip(ind, where)):
+                    if label in place:
+                        spans.append((starts[i][axis][j], starts[i][axis][j + 1]))
+                    else:
+                        spans.append((0, new.shape[axis]))
+                info[i] = {
+                    "shape": new.shape,
+                    "num-chunks": new.numblocks,
+                    "array-location": spans,
+                    "chunk-location": where,
+                }
+            info[None] = {
+                "shape": plain.shape,
+                "num-chunks": plain.numblocks,
+                "array-location": [(s[j], s[j + 1]) for s, j in zip(out_starts, at)],
+                "chunk-location": at,
+                "chunk-shape": tuple(c[j] for c, j in zip(plain.chunks, at)),
+                "dtype": plain.dtype,
+            }
+            extra["block_info"] = info
+        key = (name, *at)
+        tasks[key] = Task(key, task.func, *task.args, **{**task.kwargs, **extra})
+    return new_array(name, tasks, [plain], plain.chunks, meta=meta)
+
+
+def _from_nothing(
+    func: Any,
+    args: Any,
+    chunks: Any,
+    name: str,
+    dtype: Any,
+    meta: Any,
+    kwargs: dict,
+    wants_info: bool,
+    wants_id: bool,
+) -> Any:
+    """Blocks of a function that reads no array."""
+    from weft.array.blockwise import lazy_literal
+
+    chunks = tuple(tuple(c) if isinstance(c, (tuple, list)) else (c,) for c in chunks)
+    inputs: list = []
+    call = [lazy_literal(a, inputs) for a in args]
+    named = {k: lazy_literal(v, inputs) for k, v in kwargs.items()}
+    starts = [cached_starts(c) for c in chunks]
+    shape = tuple(sum(c) for c in chunks)
+    meta = (
+        meta_from_array(meta, len(chunks), dtype) if meta is not None else np.empty((0,) * len(chunks), dtype)
+    )
+    tasks = {}
+    for at in np.ndindex(*map(len, chunks)):
+        extra: dict[str, Any] = {"block_id": at} if wants_id else {}
+        if wants_info:
+            extra["block_info"] = {
+                None: {
+                    "shape": shape,
+                    "num-chunks": tuple(map(len, chunks)),
+                    "array-location": [(s[j], s[j + 1]) for s, j in zip(starts, at)],
+                    "chunk-location": at,
+                    "chunk-shape": tuple(c[j] for c, j in zip(chunks, at)),
+                    "dtype": meta.dtype,
+                }
+            }
+        key = (name, *at)
+        tasks[key] = Task(key, func, *call, **named, **extra)
+    return new_array(name, tasks, inputs, chunks, meta=meta)
+
+
+def apply_and_enforce(*args: Any, **kwargs: Any) -> Any:
+    """Calls a function and checks the number of axes of its result."""
+    func, ndim = kwargs.pop("enforce_ndim_function"), kwargs.pop("expected_ndim")
+    out = func(*args, **kwargs)
+    if getattr(out, "ndim", 0) != ndim:
+        got = getattr(out, "ndim", 0)
+        raise ValueError(
+            f"Dimension mismatch: expected output of {func} to have dims = {ndim}.  Got {got} instead."
+        )
+    return out

@@ -1,0 +1,5 @@
+"""As in `numpy.lib`."""
+
+from weft.array.lib import stride_tricks
+
+__all__ = ["stride_tricks"]

@@ -1,0 +1,259 @@
+"""The same array in other blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from weft.array._chunks import UNKNOWN_HINT, blockdims_from_blockshape, is_known, normalize_chunks, same_sizes
+from weft.array._layers import regrid
+from weft.array.utils import validate_axis
+from weft.base import tokenize
+
+
+def rechunk(
+    x: Any,
+    chunks: Any = "auto",
+    threshold: Any = None,
+    block_size_limit: Any = None,
+    balance: bool = False,
+    method: Any = None,
+) -> Any:
+    """Cuts an array in another way.
+
+    Parameters
+    ----------
+    x : Array
+    chunks : int, tuple, dict or str
+        The new blocks; see `normalize_chunks`. A dict changes some axes.
+    threshold : int, optional
+        Growth of the graph that is taken before going through an intermediate step.
+    block_size_limit : int, optional
+        Bytes of automatic chunks and of intermediate steps.
+    balance : bool
+        Whether to make blocks of nearly equal size.
+    method : {"tasks", "p2p"}, optional
+        How a cluster moves the data.
+
+    Returns
+    -------
+    Array
+
+    Raises
+    ------
+    ValueError
+        If the chunks do not fit, or sizes are unknown where they matter.
+
+    Examples
+    --------
+    >>> import weft.array as da
+    >>> da.ones((4, 4), chunks=(1, 4)).rechunk((4, 1)).chunks
+    ((4,), (1, 1, 1, 1))
+    """
+    if method not in (None, "tasks", "p2p"):
+        raise NotImplementedError(f"unknown method of rechunking {method!r}: use 'tasks' or 'p2p'")
+    if x.ndim > 0 and all(n == 0 for n in x.shape):
+        return x
+    if isinstance(chunks, Mapping):
+        given = {validate_axis(a, x.ndim): c for a, c in chunks.items()}
+        chunks = tuple(
+            given[a] if a in given and given[a] is not None else x.chunks[a] for a in range(x.ndim)
+        )
+    elif isinstance(chunks, (tuple, list)):
+        chunks = (
+            tuple(old if new is None else new for new, old in zip(chunks, x.chunks))
+            if len(chunks) == x.ndim
+            else tuple(chunks)
+        )
+    if not isinstance(chunks, str) and isinstance(chunks, tuple) and len(chunks) == x.ndim:
+        chunks = tuple(
+            old
+            if isinstance(new, tuple)
+            and same_sizes(new, old)
+            or (not all(map(is_known, old)) and new in (-1, None) and len(old) == 1)
+            else new
+            for new, old in zip(chunks, x.chunks)
+        )
+    unknown = [a for a, c in enumerate(x.chunks) if not all(map(is_known, c))]
+    if unknown and isinstance(chunks, (tuple, list)):
+        for a in unknown:
+            if not (isinstance(chunks[a], tuple) and same_sizes(chunks[a], x.chunks[a])):
+                raise ValueError(
+                    f"Arrays chunk sizes are unknown, axis {a} has {x.chunks[a]} and cannot become {chunks[a]}.{UNKNOWN_HINT}"
+                )
+        known = [a for a in range(x.ndim) if a not in unknown]
+        part = (
+            normalize_chunks(
+                tuple(chunks[a] for a in known),
+                tuple(x.shape[a] for a in known),
+                limit=block_size_limit,
+                dtype=x.dtype,
+                previous_chunks=tuple(x.chunks[a] for a in known),
+            )
+            if known
+            else ()
+        )
+        new = list(x.chunks)
+        for a, c in zip(known, part):
+            new[a] = c
+        chunks = tuple(new)
+    else:
+        if unknown:
+            raise ValueError(f"Arrays chunk sizes are unknown: {x.chunks}.{UNKNOWN_HINT}")
+        chunks = normalize_chunks(
+            chunks, x.shape, limit=block_size_limit, dtype=x.dtype, previous_chunks=x.chunks
+        )
+    if balance:
+        chunks = tuple(_balanced(c) for c in chunks)
+    if len(chunks) != x.ndim:
+        raise ValueError("Provided chunks are not consistent with shape")
+    if all(same_sizes(a, b) for a, b in zip(chunks, x.chunks)):
+        return x
+    plans = [_plan(old, new) for old, new in zip(x.chunks, chunks)]
+    return regrid(x, plans, chunks, f"rechunk-merge-{tokenize(x, chunks)}", x._meta)
+
+
+def _plan(old: tuple, new: tuple) -> list:
+    if same_sizes(old, new):
+        return [([(k, slice(None))], None) for k in range(len(old))]
+    return [([(k, _whole(s, old[k])) for k, s in pieces], None) for pieces in old_to_new((old,), (new,))[0]]
+
+
+def _whole(s: slice, n: Any) -> slice:
+    return slice(None) if s.start == 0 and s.stop == n else s
+
+
+def old_to_new(old_chunks: Any, new_chunks: Any) -> list:
+    """For each axis and each new block, the parts of old blocks that it consists of.
+
+    Examples
+    --------
+    >>> old_to_new(((3, 3),), ((2, 4),))
+    [[[(0, slice(0, 2, None))], [(0, slice(2, 3, None)), (1, slice(0, 3, None))]]]
+
+    Raises
+    ------
+    ValueError
+        If unknown sizes change.
+    """
+    result = []
+    for old, new in zip(old_chunks, new_chunks):
+        if not all(map(is_known, (*old, *new))):
+            if not same_sizes(old, new):
+                raise ValueError(
+                    f"Chunks must be unchanging along dimensions with missing values.{UNKNOWN_HINT}"
+                )
+            result.append([[(k, slice(0, n if is_known(n) else None, None))] for k, n in enumerate(old)])
+            continue
+        edges = [0, *accumulate(old)]
+        axis = []
+        start = block = 0
+        for n in new:
+            stop = start + n
+            pieces = []
+            if n == 0:
+                block_ = min(block, len(old) - 1)
+                pieces.append((block_, slice(0, 0, None)))
+            k = block
+            while k < len(old) and edges[k] < stop:
+                a, b = max(start, edges[k]), min(stop, edges[k + 1])
+                if a < b:
+                    pieces.append((k, slice(a - edges[k], b - edges[k], None)))
+                if edges[k + 1] > stop:
+                    break
+                k += 1
+            block = min(k, len(old) - 1)
+            while block > 0 and edges[block] > stop:
+                block -= 1
+            axis.append(pieces)
+            start = stop
+        result.append(axis)
+    return result
+
+
+def intersect_chunks(old_chunks: Any, new_chunks: Any) -> Any:
+    """For each new block, row by row, the parts of old blocks that it consists of.
+
+    Returns
+    -------
+    iterator
+        Of tuples of tuples ``((block number, slice), …)`` with one pair for each axis.
+    """
+    from itertools import product
+
+    for combo in product(*old_to_new(old_chunks, new_chunks)):
+        yield tuple(product(*combo))
+
+
+def _balanced(sizes: tuple) -> tuple:
+    if len(set(sizes[:-1] if len(sizes) > 1 else sizes)) > 1 or not all(map(is_known, sizes)):
+        return sizes
+    n = sum(sizes)
+    median = int(np.median(sizes))
+    best = None
+    for size in range(max(1, median - (median - 1) // 2), median + max(1, (median + 1) // 2) + 1):
+        [cut] = blockdims_from_blockshape((n,), (size,))
+        score = (max(cut) - min(cut), abs(len(cut) - len(sizes)))
+        if len(cut) <= len(sizes) and (best is None or score < best[0]):
+            best = (score, cut)
+    return sizes if best is None else best[1]
+
+
+def estimate_graph_size(old_chunks: Any, new_chunks: Any) -> int:
+    """How many pieces going from the old to the new chunks takes."""
+    return math.prod(
+        len(old) if same_sizes(old, new) else len(set(accumulate(old)) | set(accumulate(new)))
+        for old, new in zip(old_chunks, new_chunks)
+    )
+
+
+def cumdims_label(chunks: Any, const: Any) -> list:
+    """Edges of blocks, each with a label."""
+    return [[(const, 0), *((const, edge) for edge in accumulate(axis))] for axis in chunks]
+
+
+def divide_to_width(desired_chunks: tuple, max_width: int) -> tuple:
+    """Cuts that are nowhere wider than ``max_width``.
+
+    Examples
+    --------
+    >>> divide_to_width((5, 2), 3)
+    (2, 3, 2)
+    """
+    result: list = []
+    for n in desired_chunks:
+        pieces = math.ceil(n / max_width)
+        for k in range(pieces):
+            part = n // (pieces - k)
+            n -= part
+            result.append(part)
+    return tuple(result)
+
+
+def merge_to_number(desired_chunks: tuple, max_number: int) -> tuple:
+    """Joins the smallest neighbours until at most ``max_number`` are left.
+
+    Examples
+    --------
+    >>> merge_to_number((1, 1, 5), 2)
+    (2, 5)
+    """
+    sizes = list(desired_chunks)
+    if len(set(sizes)) == 1 and len(sizes) > max_number:
+        group = math.ceil(len(sizes) / max_number)
+        return tuple(sum(sizes[i : i + group]) for i in range(0, len(sizes), group))
+    while len(sizes) > max_number:
+        k = min(range(len(sizes) - 1), key=lambda i: sizes[i] + sizes[i + 1])
+        sizes[k : k + 2] = [sizes[k] + sizes[k + 1]]
+    return tuple(sizes)
+
+
+def plan_rechunk(
+    old_chunks: Any, new_chunks: Any, itemsize: int, threshold: Any = None, block_size_limit: Any = None
+) -> list:
+    """The steps that rechunking takes: the chunks after each."""
+    return [new_chunks]
