@@ -321,6 +321,9 @@ fn nested_keys<'py>(py: Python<'py>, expr: &Expr) -> PyResult<Bound<'py, PyAny>>
     nested(py, &counts, &mut next)
 }
 
+/// For each new block, its pieces: (block, what of it).
+type PyBlocks<'py> = Vec<Vec<(u32, Bound<'py, PyAny>)>>;
+
 #[pymethods]
 impl ArrayExpr {
     /// Blocks at hand.
@@ -670,7 +673,7 @@ impl ArrayExpr {
     #[pyo3(signature = (axes, fixed, chunks, *, name="getitem"))]
     fn select(
         &self,
-        axes: Vec<Option<(usize, Vec<Vec<(u32, Bound<'_, PyAny>)>>)>>,
+        axes: Vec<Option<(usize, PyBlocks<'_>)>>,
         fixed: Vec<(usize, u32, usize)>,
         chunks: &Bound<'_, PyAny>,
         name: &str,

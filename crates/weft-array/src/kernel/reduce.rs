@@ -112,6 +112,7 @@ pub fn first(
         .map(|(&stride, &gone)| if gone { 0 } else { stride as usize })
         .collect();
     let mut cells = vec![Cell::start(spec); cell_shape.iter().product()];
+    let mut columns = Columns::default();
     tiles(shape, sources, program, &target, &mut |_| None, &mut |tile, elements| {
         with_element!(spec.input, T => {
             let constant;
@@ -123,13 +124,30 @@ pub fn first(
                     &constant
                 }
             };
-            take(spec, tile, values, &mut cells);
+            take(spec, tile, values, &mut cells, &mut columns);
         })
     });
+    columns.finish(spec, &mut cells);
     Partial { cells, shape: cell_shape }
 }
 
-fn take<T: Element>(spec: Spec, tile: &Tile, values: &[T], cells: &mut [Cell]) {
+fn take<T: Element>(spec: Spec, tile: &Tile, values: &[T], cells: &mut [Cell], columns: &mut Columns) {
+    #[cfg(target_arch = "x86_64")]
+    if std::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has AVX2.
+        return unsafe { take_wide(spec, tile, values, cells, columns) };
+    }
+    take_tile(spec, tile, values, cells, columns);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn take_wide<T: Element>(spec: Spec, tile: &Tile, values: &[T], cells: &mut [Cell], columns: &mut Columns) {
+    take_tile(spec, tile, values, cells, columns);
+}
+
+#[inline(always)]
+fn take_tile<T: Element>(spec: Spec, tile: &Tile, values: &[T], cells: &mut [Cell], columns: &mut Columns) {
     if tile.column == 0 {
         if tile.row == 0 {
             cells[tile.at].take(spec, values);
@@ -143,7 +161,9 @@ fn take<T: Element>(spec: Spec, tile: &Tile, values: &[T], cells: &mut [Cell]) {
     for (r, row) in values.chunks_exact(tile.columns).enumerate() {
         let from = tile.at + r * tile.row;
         if tile.column == 1 {
-            take_each(spec, row, &mut cells[from..from + tile.columns]);
+            if !columns.take(spec, row, from, cells.len()) {
+                take_each(spec, row, &mut cells[from..from + tile.columns]);
+            }
         } else {
             for (c, value) in row.iter().enumerate() {
                 cells[from + c * tile.column].take_one(spec, *value);
@@ -153,9 +173,100 @@ fn take<T: Element>(spec: Spec, tile: &Tile, values: &[T], cells: &mut [Cell]) {
 }
 
 /// One element for each cell.
+#[inline(always)]
 fn take_each<T: Element>(spec: Spec, values: &[T], cells: &mut [Cell]) {
     for (cell, &value) in cells.iter_mut().zip(values) {
         cell.take_one(spec, value);
+    }
+}
+
+/// Cells that lie side by side and take one element each at a time, as when rows are added up: kept field by
+/// field, so that processors work on several at once.
+#[derive(Default)]
+struct Columns {
+    /// Elements seen. Empty until the first row comes.
+    n: Vec<u64>,
+    /// Sums, or means.
+    value: Vec<f64>,
+    /// Squares around the mean.
+    rest: Vec<f64>,
+    /// Sums of integers, or memory for minima and maxima of the element type.
+    bits: Vec<u64>,
+}
+
+impl Columns {
+    /// Takes a row for the cells from `from` on, of `cells` in all; false if it must be taken otherwise.
+    #[inline(always)]
+    fn take<T: Element>(&mut self, spec: Spec, row: &[T], from: usize, cells: usize) -> bool {
+        let sums = matches!(spec.reduction, Reduction::Sum | Reduction::Mean);
+        let spread = matches!(spec.reduction, Reduction::Var | Reduction::Std);
+        let extreme = matches!(spec.reduction, Reduction::Min | Reduction::Max);
+        if spec.skip_nan || !(sums || spread || extreme) {
+            return false;
+        }
+        if self.n.is_empty() {
+            self.n = vec![0; cells];
+            let integers = sums && spec.reduction == Reduction::Sum && !T::NUM.is_float();
+            if integers || extreme {
+                self.bits = vec![0; cells];
+            } else {
+                self.value = vec![0.0; cells];
+            }
+            if spread {
+                self.rest = vec![0.0; cells];
+            }
+        }
+        let to = from + row.len();
+        let n = &mut self.n[from..to];
+        // All cells of a row have seen equally many.
+        let before = n[0];
+        n.fill(before + 1);
+        if extreme {
+            // SAFETY: `bits` has eight bytes for each cell, more than an element of any type.
+            let all = unsafe { std::slice::from_raw_parts_mut(self.bits.as_mut_ptr().cast::<T>(), cells) };
+            let best = &mut all[from..to];
+            if before == 0 {
+                best.copy_from_slice(row);
+            } else if spec.reduction == Reduction::Min {
+                best.iter_mut().zip(row).for_each(|(best, &x)| *best = least(*best, x));
+            } else {
+                best.iter_mut().zip(row).for_each(|(best, &x)| *best = most(*best, x));
+            }
+        } else if spread {
+            let share = 1.0 / (before + 1) as f64;
+            let (mean, rest) = (&mut self.value[from..to], &mut self.rest[from..to]);
+            for ((mean, rest), x) in mean.iter_mut().zip(rest).zip(row) {
+                let x = x.to_f64();
+                let delta = x - *mean;
+                *mean += delta * share;
+                *rest += delta * (x - *mean);
+            }
+        } else if self.value.is_empty() {
+            let sums = &mut self.bits[from..to];
+            sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum = sum.wrapping_add(widen(x)));
+        } else {
+            let sums = &mut self.value[from..to];
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.to_f64());
+        }
+        true
+    }
+
+    fn finish(&self, spec: Spec, cells: &mut [Cell]) {
+        let extreme = matches!(spec.reduction, Reduction::Min | Reduction::Max);
+        for (i, &n) in self.n.iter().enumerate() {
+            let bits = if extreme {
+                with_element!(spec.input, T => {
+                    // SAFETY: as where they were written.
+                    let best = unsafe { self.bits.as_ptr().cast::<T>().add(i).read() };
+                    Element::to_bits(best)
+                })
+            } else {
+                self.bits.get(i).copied().unwrap_or(0)
+            };
+            let value = self.value.get(i).copied().unwrap_or(0.0);
+            let rest = self.rest.get(i).copied().unwrap_or(0.0);
+            cells[i].merge(spec, &Cell { n, value, rest, bits });
+        }
     }
 }
 
@@ -220,6 +331,7 @@ impl Cell {
     }
 
     /// Many elements for one cell.
+    #[inline(always)]
     fn take<T: Element>(&mut self, spec: Spec, values: &[T]) {
         if spec.skip_nan && values.iter().any(|x| x.is_nan()) {
             values.iter().for_each(|&x| self.take_one(spec, x));
