@@ -89,3 +89,9 @@ def test_a_reduction_of_columns_is_a_row_for_each():
     ]:
         assert list(got.columns) == ["x", "y"]
         tm.assert_frame_equal(got.compute(), expected)
+def test_label_that_is_not_valid_unicode():
+    labels = pd.Index(["\ud83d"], dtype=object)
+    frame = pd.DataFrame([[1.0], [2.0], [4.0]], columns=labels)
+    df = dd.from_pandas(frame, npartitions=2)
+    pd.testing.assert_frame_equal(df.compute(), frame)
+    assert (df + 1).sum().compute().tolist() == [10.0]

@@ -160,6 +160,9 @@ def label(name: Any) -> Any:
     if isinstance(name, tuple):
         return tuple(label(part) for part in name)
     if isinstance(name, str):
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            # Half of a surrogate pair: Python keeps it in text, UTF-8 has no form for it.
+            raise Inexact(f"the label {ascii(name)} is not valid unicode")
         return str(name)
     if isinstance(name, (int, np.integer)) and not isinstance(name, (bool, np.bool_)):
         if -(2**63) <= name < 2**63:
