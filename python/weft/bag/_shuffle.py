@@ -20,9 +20,7 @@ from typing import Any
 from weft import config
 from weft.bag._steps import Step, as_key, group
 from weft.sizeof import sizeof
-
-#: What a store holds in memory where the setting ``bag.shuffle-memory`` says nothing.
-MEMORY = 2**28
+from weft.utils import parse_bytes
 
 
 def bucket_hash(key: Any) -> int:
@@ -151,7 +149,7 @@ class OpenStore(Step):
     npartitions: int
 
     def __call__(self) -> Store:
-        return Store(self.npartitions, int(config.get("bag.shuffle-memory", MEMORY)))
+        return Store(self.npartitions, parse_bytes(config.get("bag.shuffle-memory")))
 
 
 class Put(Step):
