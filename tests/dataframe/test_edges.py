@@ -89,9 +89,37 @@ def test_a_reduction_of_columns_is_a_row_for_each():
     ]:
         assert list(got.columns) == ["x", "y"]
         tm.assert_frame_equal(got.compute(), expected)
+
+
 def test_label_that_is_not_valid_unicode():
     labels = pd.Index(["\ud83d"], dtype=object)
     frame = pd.DataFrame([[1.0], [2.0], [4.0]], columns=labels)
     df = dd.from_pandas(frame, npartitions=2)
     pd.testing.assert_frame_equal(df.compute(), frame)
     assert (df + 1).sum().compute().tolist() == [10.0]
+
+
+def test_pandas_operands_are_matched_by_label():
+    frame = pd.DataFrame({"x": [1.0, np.nan, 3.0, 4.0], "y": [1, 2, 3, 4]})
+    other = pd.DataFrame({"x": [10.0, 20.0, 30.0, 40.0]})
+    df = dd.from_pandas(frame, npartitions=2)
+    for operation in [
+        lambda d: d.x + other.x,
+        lambda d: other.x - d.x,
+        lambda d: d.combine_first(other),
+        lambda d: d.assign(z=other.x),
+        lambda d: d.x.fillna(other.x),
+        lambda d: d.x.clip(other.x - 8, other.x),
+    ]:
+        got, expected = operation(df).compute(), operation(frame)
+        compare = tm.assert_frame_equal if expected.ndim == 2 else tm.assert_series_equal
+        compare(got, expected)
+    with pytest.raises(ValueError, match="divisions"):
+        (df.clear_divisions().x + dd.from_pandas(other.x, npartitions=1)).compute()
+
+
+def test_categories_are_unknown_until_the_data_is_read():
+    df = dd.from_pandas(pd.DataFrame({"s": list("abca")}), npartitions=2)
+    assert not df.s.astype("category").cat.known
+    assert not df.astype({"s": "category"}).s.cat.known
+    assert df.s.astype("category").compute().tolist() == list("abca")

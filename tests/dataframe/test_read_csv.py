@@ -108,6 +108,18 @@ def test_a_late_missing_integer_is_promoted_and_said_once(files):
         assert df["vendor"].count().compute() == 5940
 
 
+def test_persist_says_the_promotion_once_for_all_that_follows(files):
+    df = dd.read_csv(str(files / "*.csv"), blocksize=20_000, sample=5_000)
+    with pytest.warns(UserWarning, match="'vendor'") as caught:
+        kept = df.persist()
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert kept.compute()["vendor"].isna().sum() == 60
+        assert len(kept.head(3)) == 3
+        assert len(df.compute()) == 6000
+
+
 def test_remedies_silence_the_promotion(files):
     pattern = str(files / "*.csv")
     with warnings.catch_warnings():

@@ -55,6 +55,9 @@ class Collection(DaskMethodsMixin):
             divisions = (None,) * (expr.npartitions + 1)
         self._divisions = tuple(divisions)
 
+    #: Higher than that of DataFrame: pandas leaves its operators with a collection to the collection.
+    __pandas_priority__ = 5000
+
     #: What subclasses add: 0 for a single value.
     ndim: Any = 0
 
@@ -149,7 +152,17 @@ class Collection(DaskMethodsMixin):
         raise ValueError(f"The truth value of a {type(self).__name__} is ambiguous. Use a.any() or a.all().")
 
     def copy(self, deep: bool = False) -> Any:
-        """The same collection again; as it is immutable data, nothing is copied."""
+        """The same collection again; as it is immutable data, nothing is copied.
+
+        Raises
+        ------
+        ValueError
+            If a deep copy is asked for.
+        """
+        if deep is not False:
+            raise ValueError(
+                "The `deep` value must be False. This is strictly a shallow copy of the collection"
+            )
         return new_collection(self._expr, self._meta, self._divisions)
 
     def optimize(self, fuse: bool = True) -> Any:
@@ -174,6 +187,13 @@ class Collection(DaskMethodsMixin):
 
     def _method(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """The method ``name`` of pandas on each partition."""
+        from weft.dataframe import _ops
+
+        if name in _ops.ALIGNING:
+            args = tuple(_ops.lifted(self, arg) for arg in args)
+            kwargs = {
+                key: _ops.lifted(self, value) if key != "meta" else value for key, value in kwargs.items()
+            }
         return blockwise(MethodCall(name), self, *args, label=name, **kwargs)
 
     def map_partitions(
@@ -342,6 +362,7 @@ def rebuild(graph: Any, expr: FrameExpr, meta: Any, divisions: Sequence[Any], re
     if not isinstance(graph, Results):
         return new_collection(expr, meta, divisions)
     parts = [graph[key] for key in keys]
+    tell_promotions(expr)
     try:
         if not _meta.is_pandas(meta) or isinstance(meta, pd.Index):
             raise _convert.Inexact("neither DataFrame nor Series")
@@ -509,6 +530,14 @@ def aligned(values: Iterable[Any]) -> tuple[int, tuple[Any, ...]]:
     if not frames:
         return 1, (None, None)
     many = [frame for frame in frames if frame.npartitions > 1] or frames[:1]
+    if any(
+        f.known_divisions != many[0].known_divisions and f.known_divisions
+        for f in frames
+        if f.npartitions == 1
+    ):
+        raise ValueError(
+            "Not all divisions are known, can't align partitions. Please use `set_index` to set the index."
+        )
     npartitions = many[0].npartitions
     known = [frame.divisions for frame in many if frame.known_divisions]
     if any(frame.npartitions != npartitions for frame in many) or any(d != known[0] for d in known):

@@ -92,7 +92,7 @@ class FrameBase(Collection):
         result = blockwise(
             _set_index, self, value, label="set-index", meta=_set_index(self._meta, value._meta)
         )
-        self._expr, self._meta_, self._divisions = result._expr, result._meta_, result._divisions
+        self._expr, self._meta_, self._divisions = result._expr, result._meta_, (None,) * len(self._divisions)
 
     @property
     def size(self) -> Any:
@@ -585,7 +585,7 @@ class FrameBase(Collection):
 
     def astype(self, dtype: Any) -> Any:
         """Another dtype, or for a DataFrame a dict of dtypes by column."""
-        meta = self._meta.astype(dtype)
+        meta = _unknown_categories(self._meta.astype(dtype), self._meta, dtype)
 
         def native() -> Any:
             if isinstance(dtype, Mapping) or self.ndim == 2:
@@ -599,11 +599,12 @@ class FrameBase(Collection):
 
     def fillna(self, value: Any = None, axis: Any = None) -> Any:
         """Another value for missing ones."""
+        value = _ops.lifted(self, value)
         meta = self._meta.fillna(_meta.empty(value))
-        if isinstance(value, Collection) and self.npartitions != value.npartitions and value.npartitions > 1:
-            raise ValueError("fillna: the values have other partitions")
 
         def native() -> Any:
+            if not (np.isscalar(value) or self.ndim == 2 and isinstance(value, Mapping)):
+                raise NotImplementedError("values of another object")
             if self.ndim == 2:
                 values = value if isinstance(value, Mapping) else dict.fromkeys(self._meta.columns, value)
                 return self._expr.assign(
@@ -683,6 +684,22 @@ def _suggest(meta: Any) -> str:
     if isinstance(meta, pd.DataFrame):
         return str({column: str(dtype) for column, dtype in meta.dtypes.items()})
     return str((getattr(meta, "name", None), str(getattr(meta, "dtype", type(meta).__name__))))
+
+
+def _unknown_categories(meta: Any, before: Any, dtype: Any) -> Any:
+    """``meta``, where a mere ``astype("category")`` leaves the categories to the data."""
+    if meta.ndim == 1:
+        asked = isinstance(meta.dtype, pd.CategoricalDtype) and getattr(dtype, "categories", None) is None
+        fresh = asked and not isinstance(before.dtype, pd.CategoricalDtype)
+        return meta.cat.set_categories([_meta.UNKNOWN_CATEGORIES]) if fresh else meta
+    for label in meta.columns if meta.columns.is_unique else []:
+        wanted = dtype.get(label) if isinstance(dtype, Mapping) else dtype
+        column = (
+            _unknown_categories(meta[label], before[label], wanted) if wanted is not None else meta[label]
+        )
+        if column is not meta[label] and column.dtype != meta[label].dtype:
+            meta[label] = column
+    return meta
 
 
 def _dtype_text(dtype: Any) -> str:
@@ -902,7 +919,10 @@ class Series(FrameBase):
 
     def clip(self, lower: Any = None, upper: Any = None, axis: Any = None, **kwargs: Any) -> Any:
         """Values within bounds."""
+        lower, upper = _ops.lifted(self, lower), _ops.lifted(self, upper)
         meta = self._meta.clip(_meta.empty(lower), _meta.empty(upper), **kwargs)
+        if not all(value is None or np.isscalar(value) for value in (lower, upper)):
+            return self._method("clip", lower, upper, meta=meta, **kwargs)
         return self._native(
             meta,
             lambda: self._expr.clip(lower, upper),
@@ -1018,6 +1038,8 @@ def array_ufunc(function: Any, method: str, inputs: Any, kwargs: Any) -> Any:
     for value in inputs:
         if hasattr(value, "__dask_graph__") and not isinstance(value, Collection):
             return NotImplemented
+    own = next(value for value in inputs if isinstance(value, Collection))
+    inputs = [_ops.lifted(own, value) for value in inputs]
     return blockwise(function, *inputs, label=function.__name__, **kwargs)
 
 
@@ -1424,6 +1446,7 @@ def _as_series(values: list[Any], labels: Any) -> pd.Series:
 
 
 def _assign(own: DataFrame, pairs: Mapping[Any, Any]) -> DataFrame:
+    pairs = {label: _ops.lifted(own, value, column=True) for label, value in pairs.items()}
     for label, value in pairs.items():
         if not (isinstance(value, Collection) or np.isscalar(value) or value is None or _is_scalar(value)):
             if isinstance(value, (pd.Series, pd.Index, np.ndarray, list)) or callable(value):
@@ -1433,7 +1456,6 @@ def _assign(own: DataFrame, pairs: Mapping[Any, Any]) -> DataFrame:
                 )
         if isinstance(value, DataFrame):
             raise ValueError(f"Cannot set a DataFrame with multiple columns to the single column {label}")
-    pairs = dict(pairs)
     meta = _set_columns(_meta.meta_nonempty(own._meta), _meta.sample(pairs)).iloc[:0]
     try:
         columns = []

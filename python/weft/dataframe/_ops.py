@@ -66,6 +66,10 @@ def binary(name: str, function: Callable[[Any, Any], Any], left: Any, right: Any
     """``left name right``, where at least one is a collection."""
     if _foreign(left) or _foreign(right):
         return NotImplemented
+    if isinstance(left, Collection):
+        right = lifted(left, right)
+    else:
+        left = lifted(right, left)
     if _is_row(left, right) or _is_row(right, left):
         return _with_row(name, function, left, right)
     meta = _meta.infer(function, (left, right), {})
@@ -78,6 +82,23 @@ def binary(name: str, function: Callable[[Any, Any], Any], left: Any, right: Any
         except Unsupported:
             pass
     return blockwise(function, left, right, label=name, meta=meta)
+
+
+def lifted(own: Any, value: Any, column: bool = False) -> Any:
+    """A pandas object whose rows belong to those of ``own``, as a collection that can be aligned."""
+    rows = isinstance(value, pd.DataFrame) or isinstance(value, pd.Series) and (column or own.ndim == 1)
+    if not rows or not isinstance(own, Collection) or not own.known_divisions or isinstance(own, _scalar()):
+        return value
+    from weft.dataframe.io.io import from_pandas
+
+    return from_pandas(value, npartitions=1)
+
+
+#: Methods whose operand is matched row by row.
+ALIGNING = frozenset(
+    "add sub mul div truediv floordiv mod pow radd rsub rmul rdiv rtruediv rfloordiv rmod rpow eq ne lt le gt"
+    " ge combine combine_first fillna where mask".split()
+)
 
 
 def _is_row(frame: Any, series: Any) -> bool:
@@ -192,7 +213,7 @@ def _documented(method: Any, source: Any, name: str) -> Any:
 
 def add_partitionwise(cls: type, source: type, names: list[str]) -> type:
     for name in names:
-        if name not in cls.__dict__ and hasattr(source, name):
+        if not hasattr(cls, name) and hasattr(source, name):
             setattr(cls, name, _partitionwise(source, name))
     return cls
 
