@@ -207,3 +207,28 @@ def test_no_temporary_files_are_left():
         name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith("weft-groupby-")
     }
     assert left == set()
+
+
+@pytest.mark.parametrize(
+    "elements, options",
+    [
+        ([{"a": 1, "b": "x"}, {"a": 2, "b": "y"}, {"a": 3, "b": "z"}], {}),
+        ([{"a": 1, "b": "x"}, {"a": 2, "b": "y"}], {"columns": ["b"]}),
+        ([(1, 2.5), (2, 3.5)], {"columns": ["n", "x"]}),
+        ([(1, 2.5), (2, 3.5)], {"meta": {"n": "int64", "x": "float64"}}),
+    ],
+)
+def test_dataframes_are_those_of_the_elements(elements, options):
+    import pandas as pd
+
+    frame = db.from_sequence(elements, npartitions=2).to_dataframe(**options).compute()
+    columns = options.get("columns") or (list(options["meta"]) if "meta" in options else None)
+    expected = pd.DataFrame(elements, columns=columns)
+    pd.testing.assert_frame_equal(frame.reset_index(drop=True), expected, check_dtype=False)
+
+
+def test_dataframes_need_something_to_look_at():
+    with pytest.raises(ValueError, match="meta"):
+        db.from_sequence([]).to_dataframe()
+    with pytest.raises(ValueError, match="both"):
+        db.from_sequence([(1,)]).to_dataframe(meta={"a": int}, columns=["a"])

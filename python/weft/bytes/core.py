@@ -72,7 +72,7 @@ def read_bytes(
     ...     _ = path.write_bytes(b"one\\ntwo\\nthree\\n")
     ...     sample, [blocks] = read_bytes(path, delimiter=b"\\n", blocksize=5)
     ...     weft.compute(*blocks)
-    (b'one\\ntwo\\n', b'three\\n', b'')
+    (b'one\\ntwo\\n', b'three\\n')
     """
     if not isinstance(urlpath, (str, list, tuple, os.PathLike)):
         raise TypeError("Path should be a string, os.PathLike, list or tuple")
