@@ -264,6 +264,13 @@ def test_creation_costs_nothing():
     part = ones.select([(0, [[(3, (5, 2, 3))]]), (1, [[(0, (0, 1, 2))]])], [], ((3,), (2,)))
     [got] = compute(part)
     np.testing.assert_array_equal(got, np.ones((3, 2)))
+    whole = compute(ArrayExpr.fill(1, ((2,), (2,)), "int32"))[0]
+    [block] = execute(
+        *(lambda g, k: (g, flat(k)))(*array_lower_many([ArrayExpr.fill(1, ((2,), (2,)), "int32")]))
+    )
+    block[0, 0] = 5
+    np.testing.assert_array_equal(block, [[5, 1], [1, 1]])
+    np.testing.assert_array_equal(whole, [[1, 1], [1, 1]])
     count = ArrayExpr.iota(3, -2, (4, 3), "int64")
     half = ArrayExpr.iota(0.5, 0.25, (4, 3), "float32")
     got = compute(count, half, ArrayExpr.elementwise("add", [count, 1], "int64", "int64"))

@@ -4,9 +4,7 @@ use std::any::Any;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use weft_data::{
-    Borrow, CodecError, Decode, ErrorKind, NdArray, Object, Shape, Strides, TaskError, Value, Work,
-};
+use weft_data::{CodecError, Decode, ErrorKind, NdArray, Object, Shape, Strides, TaskError, Value, Work};
 
 use crate::chunks::{Chunks, position};
 use crate::fuse::{Fused, Operand};
@@ -220,8 +218,7 @@ fn everywhere(bits: u64, num: Num, shape: &[usize]) -> NdArray {
     let memory = arrow_buffer::Buffer::from(&bits.to_le_bytes()[..]);
     let strides: Strides = smallvec::smallvec![0; shape.len()];
     match NdArray::new(memory, 0, dtype.clone(), shape, &strides) {
-        // NumPy users write into what they get: they must not write all elements at once.
-        Ok(array) => array.borrowed(Borrow::ReadOnly),
+        Ok(array) => array,
         // Strides of zero stay in the memory of one element.
         Err(_) => NdArray::zeros(dtype, shape),
     }

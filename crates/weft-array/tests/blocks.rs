@@ -1,5 +1,7 @@
 //! Random expressions over random layouts and cuts, against loops over whole arrays.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -112,8 +114,7 @@ fn arrays() -> impl Strategy<Value = (Whole, Chunks, Chunks, bool)> {
     proptest::collection::vec(1usize..80, 1..=3)
         .prop_filter("small", |shape| shape.iter().product::<usize>() < 6000)
         .prop_flat_map(|shape| {
-            let cut =
-                || shape.iter().map(|&n| cuts(n)).collect::<Vec<_>>().prop_map(|axes| Chunks::new(axes));
+            let cut = || shape.iter().map(|&n| cuts(n)).collect::<Vec<_>>().prop_map(Chunks::new);
             let n = shape.iter().product::<usize>();
             // Whole numbers, so that sums are exact in every order.
             let values = proptest::collection::vec((-50i32..50).prop_map(f64::from), n);

@@ -69,6 +69,11 @@ pub(crate) fn to_numpy<'py>(py: Python<'py>, array: &NdArray) -> PyResult<Bound<
         return ndarray.call1((shape, dtype));
     }
     let writable = array.borrow() != Some(Borrow::ReadOnly);
+    // Elements that are one in memory (a block of ones) become many before anybody writes into one.
+    let one =
+        array.borrow().is_none() && array.shape().iter().zip(array.strides()).any(|(&n, &s)| n > 1 && s == 0);
+    let many = if one { Some(array.to_contiguous()) } else { None };
+    let array = many.as_ref().unwrap_or(array);
     let memory = Memory { bytes: array.memory().clone(), writable };
     let strides = PyTuple::new(py, array.strides())?;
     ndarray.call1((shape, dtype, memory, array.offset(), strides))
