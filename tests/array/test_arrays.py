@@ -110,3 +110,39 @@ def test_masked_arrays_keep_their_masks():
 def test_html_shows_the_blocks():
     page = da.ones((10, 10), chunks=5)._repr_html_()
     assert "<svg" in page and "(10, 10)" in page and "float64" in page
+
+
+@pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "hfft"])
+@pytest.mark.parametrize("norm", [None, "ortho"])
+def test_transforms_along_whole_axes(name, norm):
+    m = np.random.default_rng(0).normal(size=(4, 10))
+    x = da.from_array(m, chunks=(2, 10))
+    assert_eq(getattr(da.fft, name)(x, norm=norm), getattr(np.fft, name)(m, norm=norm))
+    with pytest.raises(ValueError, match="single chunk"):
+        getattr(da.fft, name)(x.T)
+
+
+def test_statistics_agree_with_scipy():
+    scipy_stats = pytest.importorskip("scipy.stats")
+    a = np.random.default_rng(0).normal(size=40)
+    x = da.from_array(a, chunks=9)
+    for name in ("skewtest", "kurtosistest", "normaltest"):
+        mine, theirs = getattr(da.stats, name)(x), getattr(scipy_stats, name)(a)
+        np.testing.assert_allclose([v.compute() for v in mine], [theirs.statistic, theirs.pvalue])
+
+
+@pytest.mark.parametrize("weights", [False, True])
+def test_quantiles_with_lazy_weights(weights):
+    rng = np.random.default_rng(0)
+    m, w = rng.normal(size=(6, 8)), rng.uniform(0.5, 2, size=8)
+    x = da.from_array(m, chunks=(4, 3))
+    given = {"weights": w} if weights else {}
+    lazy = {"weights": da.from_array(w, chunks=5)} if weights else {}
+    expected = np.quantile(m, [0.2, 0.7], axis=1, method="inverted_cdf", **given)
+    assert_eq(da.quantile(x, [0.2, 0.7], axis=1, method="inverted_cdf", **lazy), expected)
+
+
+def test_lazy_indices_out_of_bounds_raise():
+    with pytest.raises(IndexError, match="out of bounds"):
+        da.arange(5, chunks=2)[da.from_array(np.array([7, 1]), chunks=2)].compute()
+    assert_eq(da.arange(5, chunks=2)[-6::-1], np.arange(5)[-6::-1])

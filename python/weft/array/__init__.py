@@ -20,7 +20,7 @@ if int(_numpy.__version__.split(".")[0]) < 2:
 
 from typing import Any as _Any
 
-from weft.array import backends, core, fft, image, lib, linalg, ma, overlap, random, utils
+from weft.array import backends, core, fft, image, lib, linalg, ma, overlap, random, stats, utils
 from weft.array import ufunc as _ufunc
 from weft.array._shuffle import shuffle
 from weft.array.chunk_types import register_chunk_type

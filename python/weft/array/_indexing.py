@@ -570,7 +570,10 @@ def vindex(x: Any, key: Any) -> Any:
         raise IndexError(
             f"vindex requires at least one non-slice to vectorize over when the slices are not over the entire array (i.e, x[:]). Use normal slicing instead when only using slices. Got: {key}"
         )
-    if any(isinstance(k, np.ndarray) and k.dtype == bool or getattr(k, "dtype", None) == np.dtype(bool) for k in key):
+    if any(
+        isinstance(k, np.ndarray) and k.dtype == bool or getattr(k, "dtype", None) == np.dtype(bool)
+        for k in key
+    ):
         if len(key) == 1 and not isinstance(key[0], Array):
             key = np.nonzero(key[0])
     key = replace_ellipsis(

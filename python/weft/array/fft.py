@@ -53,7 +53,7 @@ def fft_wrap(fft_func: Any, kind: Any = None, dtype: Any = None, allow_fftpack: 
         raise ValueError(f"Given unknown `kind` {name}.")
     many = name != stem
 
-    def func(a, s=None, axes=None):
+    def func(a, s=None, axes=None, norm=None):
         a = asarray(a)
         if axes is None:
             if name.endswith("2"):
@@ -90,6 +90,7 @@ def fft_wrap(fft_func: Any, kind: Any = None, dtype: Any = None, allow_fftpack: 
         if stem in ("rfft", "ihfft"):
             chunks[axes_[-1]] = (sizes[-1] // 2 + 1,)
         given = None if s is None and stem not in ("irfft", "hfft") else tuple(sizes)
+        extra = {} if norm is None else {"norm": norm}
         if many:
             return a.map_blocks(
                 fft_func,
@@ -98,6 +99,7 @@ def fft_wrap(fft_func: Any, kind: Any = None, dtype: Any = None, allow_fftpack: 
                 dtype=out_dtype,
                 chunks=tuple(chunks),
                 meta=np.empty((0,) * a.ndim, out_dtype),
+                **extra,
             )
         return a.map_blocks(
             fft_func,
@@ -106,14 +108,15 @@ def fft_wrap(fft_func: Any, kind: Any = None, dtype: Any = None, allow_fftpack: 
             dtype=out_dtype,
             chunks=tuple(chunks),
             meta=np.empty((0,) * a.ndim, out_dtype),
+            **extra,
         )
 
     if many:
         result = func
     else:
 
-        def result(a, n=None, axis=None):  # type: ignore[misc]
-            return func(a, None if n is None else (n,), None if axis is None else (axis,))
+        def result(a, n=None, axis=None, norm=None):  # type: ignore[misc]
+            return func(a, None if n is None else (n,), None if axis is None else (axis,), norm)
 
     where = "numpy" if fft_func.__module__.startswith("numpy") else fft_func.__module__
     result.__name__ = result.__qualname__ = name

@@ -446,4 +446,4 @@ def _signs(sums: Any) -> Any:
     import weft.array as da
 
     dtype: Any = sums.dtype.type
-    return da.where(da.real(sums) >= 0, dtype(1), dtype(-1))
+    return da.where(sums.real >= 0, dtype(1), dtype(-1))
