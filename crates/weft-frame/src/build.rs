@@ -97,7 +97,7 @@ impl Expr {
     }
 
     /// Whether native steps can work on its partitions.
-    fn check_native(&self) -> Result<()> {
+    pub(crate) fn check_native(&self) -> Result<()> {
         if let Some(field) = self.schema().fields.iter().find(|field| field.dtype.is_none()) {
             return ExprError::unsupported(format!(
                 "column {} holds what only the host can hold",

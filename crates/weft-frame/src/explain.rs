@@ -37,6 +37,9 @@ fn step(expr: &Expr, depth: usize, text: &mut String) {
             }
         }
         Node::Concat { inputs } => inputs.iter().for_each(|input| step(input, depth + 1, text)),
+        Node::Exchange(exchange) => {
+            exchange.inputs().iter().for_each(|input| step(input, depth + 1, text));
+        }
         Node::Project { input, .. }
         | Node::Column { input, .. }
         | Node::Assign { input, .. }
@@ -87,6 +90,7 @@ fn describe(expr: &Expr) -> String {
         Node::Tail { n, .. } => format!("tail {n}"),
         Node::Partitions { which, .. } => format!("partitions {which:?}"),
         Node::Concat { .. } => "concat".to_owned(),
+        Node::Exchange(step) => step.describe(),
     }
 }
 

@@ -7,6 +7,7 @@ use weft_data::{DType, Kind, WorkRef};
 use weft_graph::Key;
 
 use crate::aggregate::Func;
+use crate::exchange::Exchange;
 use crate::kernel::Op;
 use crate::scalar::Literal;
 use crate::source::Source;
@@ -108,6 +109,8 @@ pub enum Node {
     Concat {
         inputs: Vec<Expr>,
     },
+    /// Rows that move between partitions.
+    Exchange(Arc<dyn Exchange>),
 }
 
 /// A step of the host language: the fallback, and how the host brings in its own data.
@@ -275,6 +278,7 @@ impl Node {
             Node::Tail { .. } => "tail",
             Node::Partitions { .. } => "partitions",
             Node::Concat { .. } => "concat",
+            Node::Exchange(step) => step.tag(),
         }
     }
 
@@ -307,6 +311,7 @@ impl Node {
                 .chain(aggs.iter().filter_map(|agg| agg.input.clone()))
                 .collect(),
             Node::Concat { inputs } => inputs.clone(),
+            Node::Exchange(step) => step.inputs(),
         }
     }
 
@@ -434,6 +439,12 @@ impl Node {
             Node::Concat { inputs } => {
                 h.text("concat").number(inputs.len() as u64);
                 for input in inputs {
+                    h.digest(input.digest());
+                }
+            }
+            Node::Exchange(step) => {
+                h.text("exchange").digest(step.token());
+                for input in step.inputs() {
                     h.digest(input.digest());
                 }
             }

@@ -15,13 +15,17 @@ mod build;
 mod csv;
 mod dtype;
 mod error;
+mod exchange;
 mod explain;
 mod expr;
+mod join;
 pub mod kernel;
 mod lower;
 pub mod plan;
 
 mod scalar;
+mod shuffle;
+mod sort;
 mod source;
 mod stage;
 mod work;
@@ -29,11 +33,15 @@ mod work;
 pub use aggregate::Func;
 pub use csv::CsvTable;
 pub use error::ExprError;
+pub use exchange::{Exchange, KeyRef};
 pub use expr::{Agg, Arg, Expr, Field, Finish, HostInput, HostReads, HostStep, Node, Schema};
 pub use kernel::{BinaryOp, DtField, Op, UnaryOp};
 
+pub use join::{How, JoinColumn, JoinSpec, Side};
 pub use lower::lower;
 pub use scalar::{Literal, Scalar};
+pub use shuffle::By;
+pub use sort::SortBy;
 pub use source::{MemorySource, Sink, Source};
 
 /// The hash that identifies a text, for tokens made by the host.

@@ -91,6 +91,10 @@ impl Lowering {
                 pending.extend(inputs.iter().cloned());
                 Ok(Request::Own)
             }
+            Node::Exchange(step) => {
+                pending.extend(step.inputs());
+                Ok(Request::Own)
+            }
             Node::Aggregate { input, keys, aggs, .. } => {
                 let mut params = Vec::new();
                 plan::params(input, &mut params);
@@ -213,6 +217,10 @@ impl Lowering {
                     reads.extend((0..input.npartitions()).map(|task| (i as u32, task)));
                 }
                 Ok(alias(name, layers, reads))
+            }
+            Node::Exchange(step) => {
+                let inputs = step.inputs().iter().map(|input| self.frames(input)).collect::<Result<_>>()?;
+                Ok(step.layer(&name, inputs))
             }
             _ => Err(ExprError::Invalid(format!("{} has no layer of its own", expr.name()))),
         }

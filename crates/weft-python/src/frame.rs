@@ -42,7 +42,7 @@ pub(crate) fn wrap(expr: Result<Expr, ExprError>) -> PyResult<FrameExpr> {
     expr.map(|expr| FrameExpr { expr }).map_err(raise)
 }
 
-fn unsupported(what: impl Into<String>) -> PyErr {
+pub(crate) fn unsupported(what: impl Into<String>) -> PyErr {
     PyNotImplementedError::new_err(what.into())
 }
 

@@ -14,6 +14,7 @@ mod frame;
 mod graph;
 mod host;
 mod key;
+mod moves;
 mod ndarray;
 mod picture;
 mod portable;
@@ -38,5 +39,6 @@ fn _weft(module: &Bound<'_, PyModule>) -> PyResult<()> {
     frame::register(module)?;
     host::register(module)?;
     bag::register(module)?;
+    moves::register(module)?;
     Ok(())
 }

@@ -30,6 +30,7 @@ from weft.dataframe._groupby import Aggregation
 from weft.dataframe._overlap import map_overlap
 from weft.dataframe._repartition import repartition
 from weft.dataframe._reshape import get_dummies, melt, pivot_table
+from weft.dataframe._merge import merge
 from weft.dataframe._scalar import Scalar
 from weft.dataframe.io import demo
 from weft.dataframe.io.csv import read_csv, read_fwf, read_table, to_csv
@@ -65,6 +66,7 @@ __all__ = [
     "from_map",
     "from_pandas",
     "map_partitions",
+    "merge",
     "read_csv",
     "read_fwf",
     "read_table",

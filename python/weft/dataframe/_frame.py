@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from weft.dataframe import _meta, _ops, _overlap, _reductions, _repartition, _repr, _scan, _whole
+from weft.dataframe import _merge, _meta, _ops, _reductions, _repr, _shuffle, _sort
 from weft.dataframe._accessors import CategoricalAccessor, DatetimeAccessor, StringAccessor
 from weft.dataframe._collection import (
     Collection,
@@ -70,6 +71,8 @@ class FrameBase(Collection):
     """What has rows and an index."""
 
     __slots__ = ()
+
+    compute_current_divisions = _sort.compute_current_divisions
 
     for _name in ("sum", "prod", "min", "max", "mean", "any", "all"):
         locals()[_name] = _reducer(_name)
@@ -1110,6 +1113,11 @@ class DataFrame(FrameBase):
     __slots__ = ()
 
     ndim = 2
+    merge = _merge.merge_method
+    join = _merge.join
+    shuffle = _shuffle.shuffle
+    sort_values = _sort.sort_values
+    set_index = _sort.set_index
 
     @property
     def columns(self) -> pd.Index:

@@ -11,6 +11,8 @@ mod numeric;
 mod state;
 
 pub use aggregator::{Aggregator, Spec};
+pub(crate) use encode::NONE;
+pub(crate) use group::Grouper;
 
 /// An aggregation of a column. Missing values are skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,199 @@
+//! Joins of two tables, partition by partition.
+//!
+//! The partitions must belong together: shuffled by the same keys, cut at the same boundaries, or
+//! one side a single partition that every partition of the other meets.
+
+mod rows;
+mod work;
+
+use weft_data::{DType, Kind, LayerRef};
+use weft_graph::Key;
+
+use crate::error::ExprError;
+use crate::exchange::{Exchange, KeyRef, aligned, names};
+use crate::expr::{Expr, Field, Schema};
+use weft_data::Hasher;
+
+type Result<T> = std::result::Result<T, ExprError>;
+
+/// Which rows a join keeps. Missing keys match missing keys, as in pandas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    Inner,
+    Left,
+    Right,
+    Outer,
+    /// Rows of the left table that have a match, once.
+    LeftSemi,
+    /// Rows of the left table that have none.
+    LeftAnti,
+}
+
+impl How {
+    pub fn from_name(name: &str) -> Option<How> {
+        Some(match name {
+            "inner" => How::Inner,
+            "left" => How::Left,
+            "right" => How::Right,
+            "outer" => How::Outer,
+            "leftsemi" => How::LeftSemi,
+            "leftanti" => How::LeftAnti,
+            _ => return None,
+        })
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            How::Inner => "inner",
+            How::Left => "left",
+            How::Right => "right",
+            How::Outer => "outer",
+            How::LeftSemi => "leftsemi",
+            How::LeftAnti => "leftanti",
+        }
+    }
+
+    /// Whether columns of the left (right) table can get missing values.
+    fn lacks(self, side: Side) -> bool {
+        match side {
+            Side::Left => matches!(self, How::Right | How::Outer),
+            Side::Right => matches!(self, How::Left | How::Outer),
+            Side::Key(_) => false,
+        }
+    }
+}
+
+/// Where a column of the result comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Left,
+    Right,
+    /// From both: the key of this number, from the left where there is a left row.
+    Key(usize),
+}
+
+#[derive(Clone, Debug)]
+pub struct JoinColumn {
+    pub label: Key,
+    pub side: Side,
+    /// What the column is called in its table.
+    pub source: Key,
+}
+
+#[derive(Clone, Debug)]
+pub struct JoinSpec {
+    pub how: How,
+    /// As many for both sides, and of the same dtypes.
+    pub left: Vec<KeyRef>,
+    pub right: Vec<KeyRef>,
+    pub columns: Vec<JoinColumn>,
+    /// The keys are the result's index, under this name; else it is a range.
+    pub index: Option<Option<Key>>,
+}
+
+#[derive(Debug)]
+struct Join {
+    left: Expr,
+    right: Expr,
+    spec: JoinSpec,
+}
+
+impl Expr {
+    /// Joins the partitions of two tables, one by one.
+    pub fn join(left: &Expr, right: &Expr, spec: JoinSpec) -> Result<Expr> {
+        let n = left.npartitions().max(right.npartitions());
+        for (own, other, lacks) in [(left, Side::Right, "right"), (right, Side::Left, "left")] {
+            let repeated = own.npartitions() == 1 && n > 1;
+            // A row without a match would come out once for each partition of the other side.
+            let once = match other {
+                Side::Right => matches!(spec.how, How::Inner | How::Right),
+                _ => !matches!(spec.how, How::Right | How::Outer),
+            };
+            if own.npartitions() != n && !(repeated && once) {
+                return Err(ExprError::Invalid(format!(
+                    "a {} join of {} and {} partitions: {} partitions are needed on the {lacks} side",
+                    spec.how.name(),
+                    left.npartitions(),
+                    right.npartitions(),
+                    n
+                )));
+            }
+        }
+        let mut fields = Vec::with_capacity(spec.columns.len());
+        for column in &spec.columns {
+            let table = if column.side == Side::Right { right } else { left };
+            let dtype = dtype_of(table, &column.source)?;
+            if *dtype == DType::Bool && spec.how.lacks(column.side) {
+                return ExprError::unsupported(format!("missing values in the bool column {}", column.label));
+            }
+            fields.push(Field { label: column.label.clone(), dtype: Some(dtype.clone()) });
+        }
+        for (left_key, right_key) in spec.left.iter().zip(&spec.right) {
+            let of = |table: &Expr, key: &KeyRef| match key {
+                KeyRef::Column(label) => dtype_of(table, label).cloned().map(Some),
+                KeyRef::Index(_) => Ok(None),
+            };
+            let (a, b) = (of(left, left_key)?, of(right, right_key)?);
+            if [&a, &b].iter().any(|d| matches!(d, Some(DType::Nullable(_)))) {
+                return ExprError::unsupported("keys of a nullable dtype");
+            }
+            if let (Some(a), Some(b)) = (a, b)
+                && a != b
+            {
+                return ExprError::unsupported(format!("keys of {a} and {b}"));
+            }
+        }
+        let step = Join { left: left.clone(), right: right.clone(), spec };
+        Expr::exchange(step, Schema { fields, kind: Kind::Table }, n)
+    }
+}
+
+fn dtype_of<'a>(table: &'a Expr, label: &Key) -> Result<&'a DType> {
+    match table.schema().position(label) {
+        Some(at) => match &table.schema().fields[at].dtype {
+            Some(dtype) => Ok(dtype),
+            None => ExprError::unsupported(format!("column {label} holds what only the host can hold")),
+        },
+        None => Err(ExprError::NoColumn { label: label.clone(), have: table.schema().labels() }),
+    }
+}
+
+impl Exchange for Join {
+    fn tag(&self) -> &str {
+        "merge"
+    }
+
+    fn inputs(&self) -> Vec<Expr> {
+        vec![self.left.clone(), self.right.clone()]
+    }
+
+    fn token(&self) -> u128 {
+        let mut h = Hasher::new("merge");
+        h.text(self.spec.how.name()).number(self.spec.left.len() as u64);
+        self.spec.left.iter().chain(&self.spec.right).for_each(|key| key.hash(&mut h));
+        h.number(self.spec.columns.len() as u64);
+        for column in &self.spec.columns {
+            h.key(&column.label).key(&column.source);
+            h.number(match column.side {
+                Side::Left => 0,
+                Side::Right => 1,
+                Side::Key(i) => 2 + i as u64,
+            });
+        }
+        match &self.spec.index {
+            None => h.number(0),
+            Some(None) => h.number(1),
+            Some(Some(name)) => h.number(2).key(name),
+        };
+        h.finish()
+    }
+
+    fn describe(&self) -> String {
+        format!("merge {} on {}", self.spec.how.name(), names(&self.spec.left))
+    }
+
+    fn layer(&self, name: &Key, inputs: Vec<LayerRef>) -> LayerRef {
+        let n = self.left.npartitions().max(self.right.npartitions());
+        aligned(name.clone(), inputs, n, work::Merge { spec: self.spec.clone() })
+    }
+}
