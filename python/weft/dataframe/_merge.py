@@ -154,7 +154,9 @@ class _Join:
         }
         self.left_keys = _keys(left, left_on, left_index, "left")
         self.right_keys = _keys(right, right_on, right_index, "right")
-        sample = _merge_parts(_meta.meta_nonempty(left._meta), _meta.meta_nonempty(right._meta), **self.settings)
+        sample = _merge_parts(
+            _meta.meta_nonempty(left._meta), _meta.meta_nonempty(right._meta), **self.settings
+        )
         self.meta = _meta.make_meta(sample)
         if len(self.left_keys) == len(self.right_keys):
             self._warn_of_dtypes()
@@ -177,7 +179,10 @@ class _Join:
     def result(self, npartitions: int | None, broadcast: bool | float | None) -> Any:
         left, right, how = self.left, self.right, self.how
         most = max(left.npartitions, right.npartitions)
-        left_by_index, right_by_index = self._by_index(left, self.left_keys), self._by_index(right, self.right_keys)
+        left_by_index, right_by_index = (
+            self._by_index(left, self.left_keys),
+            self._by_index(right, self.right_keys),
+        )
         if (
             most == 1
             or left.npartitions == 1
@@ -194,17 +199,21 @@ class _Join:
                 _cut(left, divisions, self.left_keys), _cut(right, divisions, self.right_keys), divisions
             )
         if self._is_broadcast(broadcast):
-            small, keys = (left, self.left_keys) if left.npartitions < right.npartitions else (right, self.right_keys)
+            small, keys = (
+                (left, self.left_keys) if left.npartitions < right.npartitions else (right, self.right_keys)
+            )
             one = by_hash(small, keys, 1)
             return self._meet(*((one, right) if small is left else (left, one)), None)
         n = int(npartitions or most)
         native, dtypes = self._native_keys()
-        keep_left, keep_right = (None in keys or self._keeps_index() for keys in (self.left_keys, self.right_keys))
+        keep_left, keep_right = (
+            None in keys or self._keeps_index() for keys in (self.left_keys, self.right_keys)
+        )
         moved = [
             by_hash(side, keys, n, dtypes=dtypes, native=native, keep_index=keep)
             for side, keys, keep in [(left, self.left_keys, keep_left), (right, self.right_keys, keep_right)]
         ]
-        return self._meet(*moved, None)
+        return self._meet(moved[0], moved[1], None)
 
     @staticmethod
     def _by_index(side: Any, keys: list[Key]) -> bool:
@@ -292,9 +301,16 @@ class _Join:
                 _convert.dtype_name(key_dtype(left, a)),
                 _convert.dtype_name(key_dtype(right, b)),
             )
-            if mine is None or mine != yours or mine not in _PLAIN and not mine.startswith(("datetime", "timed")):
+            if (
+                mine is None
+                or mine != yours
+                or mine not in _PLAIN
+                and not mine.startswith(("datetime", "timed"))
+            ):
                 raise NotImplementedError("keys of other dtypes")
-        shared = {a: i for i, (a, b) in enumerate(zip(self.left_keys, self.right_keys)) if a == b and a is not None}
+        shared = {
+            a: i for i, (a, b) in enumerate(zip(self.left_keys, self.right_keys)) if a == b and a is not None
+        }
         sources: list[tuple[Any, Any]] = [(shared.get(c, "left"), c) for c in left._meta.columns]
         if self.how not in ("leftsemi", "leftanti"):
             sources += [("right", c) for c in right._meta.columns if c not in shared]
@@ -461,11 +477,12 @@ def join(
         other = from_pandas(other, npartitions=1)
     if not isinstance(other, Collection):
         raise ValueError("other must be DataFrame or list of DataFrames")
-    if other.ndim == 1:
-        other = other.to_frame()
+    table: Any = other
+    if table.ndim == 1:
+        table = table.to_frame()
     return merge(
         self,
-        other,
+        table,
         how=how,
         left_index=on is None,
         right_index=True,

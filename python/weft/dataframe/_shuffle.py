@@ -7,7 +7,7 @@ cut and put together by pandas, with as many tasks.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -126,7 +126,9 @@ def hash_values(values: Any) -> np.ndarray:
     hashes = np.zeros(len(objects), dtype="uint64")
     text = ~(numbers | missing)
     if text.any():
-        words = np.array([value if isinstance(value, str) else repr(value) for value in objects[text]], object)
+        words = np.array(
+            [value if isinstance(value, str) else repr(value) for value in objects[text]], object
+        )
         hashes[text] = pd.util.hash_array(words, categorize=True)
     if numbers.any():
         hashes[numbers] = _hash_floats(objects[numbers].astype("float64"))
@@ -310,6 +312,7 @@ def shuffle(
     check_method(shuffle_method)
     n = int(npartitions or self.npartitions)
     if isinstance(on, Collection):
+        on = cast(Any, on)
         if on.npartitions != self.npartitions or on.divisions != self.divisions:
             raise TypeError("index must be aligned with the DataFrame to use as shuffle index.")
         if isinstance(on._meta, pd.Index):

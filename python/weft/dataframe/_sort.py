@@ -95,7 +95,7 @@ def sort_values(
     self._meta[labels]  # Raises the KeyError that pandas raises.
     directions = [bool(ascending)] * len(labels) if np.isscalar(ascending) else [bool(a) for a in ascending]
     keys = list(zip(labels, directions))
-    n = npartitions if isinstance(npartitions, (int, np.integer)) else self.npartitions
+    n = int(npartitions) if isinstance(npartitions, (int, np.integer)) else self.npartitions
     first = na_position == "first"
     try:
         exact(self)
@@ -308,7 +308,8 @@ def set_index(
             "Dask dataframe does not yet support multi-indexes.\n"
             f"You tried to index with this index: {other}\nIndexes must be single columns only."
         )
-    if isinstance(other, Collection):
+    lazy = isinstance(other, Collection)
+    if lazy:
         if other.ndim == 2:
             raise NotImplementedError(
                 "Dask dataframe does not yet support multi-indexes.\n"
@@ -329,7 +330,7 @@ def set_index(
             "Specifying npartitions with sort=False or sorted=True is not supported. Call `repartition` afterwards."
         )
     df, label, name = self, other, other
-    if isinstance(other, Collection):
+    if lazy:
         name = other._meta.name
         if isinstance(other._meta, pd.Index):
             other = other.to_series()
@@ -340,7 +341,7 @@ def set_index(
     if not sort:
         return _label(df, label, name, drop)
     if divisions is None:
-        n = npartitions if isinstance(npartitions, (int, np.integer)) else df.npartitions
+        n = int(npartitions) if isinstance(npartitions, (int, np.integer)) else df.npartitions
         if n == 1 or df.npartitions == 1 and npartitions is None:
             one = df if df.npartitions == 1 else by_divisions(df, label, [None, None])
             result = _label(_sorted_by(one, label), label, name, drop)
@@ -370,9 +371,7 @@ def _sorted_by(df: Any, label: Any) -> Any:
         exact(df)
         return new_collection(frame_sort(df.expr, [(label, True)]), df._meta)
     except Unsupported:
-        return blockwise(
-            _sort_part, df, label="sort", meta=df._meta, divisions=None, by=label, kind="stable"
-        )
+        return blockwise(_sort_part, df, label="sort", meta=df._meta, divisions=None, by=label, kind="stable")
 
 
 def _label(df: Any, label: Any, name: Any, drop: bool) -> Any:
@@ -382,9 +381,7 @@ def _label(df: Any, label: Any, name: Any, drop: bool) -> Any:
         exact(df)
         return new_collection(frame_set_index(df.expr, label, name, drop=drop), meta)
     except Unsupported:
-        return blockwise(
-            _label_part, df, label, name, drop, label="set_index", meta=meta, divisions=None
-        )
+        return blockwise(_label_part, df, label, name, drop, label="set_index", meta=meta, divisions=None)
 
 
 def _label_part(part: Any, label: Any, name: Any, drop: bool) -> Any:
@@ -517,6 +514,10 @@ def repartition_divisions(df: Any, divisions: Any, force: bool = False) -> Any:
             raise ValueError(
                 f"{what} side of the new division must be equal or {'smaller' if what == 'left' else 'larger'} "
                 f"than old division: the new one is {yours!r}, the old one {mine!r}"
-                + ("" if force else f"\n{what} side of old and new divisions are different; force=True widens")
+                + (
+                    ""
+                    if force
+                    else f"\n{what} side of old and new divisions are different; force=True widens"
+                )
             )
     return _with_divisions(by_divisions(df, None, divisions), divisions)

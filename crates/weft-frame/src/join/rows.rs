@@ -8,7 +8,9 @@ use weft_data::DType;
 use super::How;
 use crate::aggregate::{Grouper, NONE};
 use crate::error::ExprError;
+use crate::exchange::KeyRef;
 use crate::kernel::Vector;
+use crate::sort::{SortBy, SortKeys};
 
 type Result<T> = std::result::Result<T, ExprError>;
 
@@ -51,6 +53,22 @@ impl Listed {
     }
 }
 
+/// The numbers in order of their keys; missing times come first, other missing keys last, as pandas has it.
+fn sorted(grouper: &Grouper) -> Result<Vec<u32>> {
+    let numbers: Vec<u32> = (0..grouper.len() as u32).collect();
+    let keys = grouper.keys(&numbers)?;
+    let by: Vec<SortBy> = keys
+        .iter()
+        .enumerate()
+        .map(|(level, key)| SortBy {
+            key: KeyRef::Index(level),
+            ascending: true,
+            missing_first: matches!(key.dtype, DType::Datetime { .. } | DType::Timedelta(_)),
+        })
+        .collect();
+    Ok(SortKeys::new(&by, keys, numbers.len())?.order())
+}
+
 pub(super) fn pairs(how: How, left: &[Vector], right: &[Vector]) -> Result<Pairs> {
     if how == How::Right {
         let Pairs { left, right } = pairs(How::Left, right, left)?;
@@ -88,7 +106,7 @@ pub(super) fn pairs(how: How, left: &[Vector], right: &[Vector]) -> Result<Pairs
         }
         _ => {
             let own = Listed::new(&left_numbers, grouper.len());
-            for number in grouper.sorted() {
+            for number in sorted(&grouper)? {
                 match (own.of(number), listed.of(number)) {
                     ([], others) => {
                         pairs.left.extend(others.iter().map(|_| NONE));

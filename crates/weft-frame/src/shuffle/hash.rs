@@ -39,8 +39,7 @@ fn mix(seed: u64, value: u64) -> u64 {
 fn float(value: f64) -> u64 {
     if value.is_nan() {
         MISSING
-    } else if value >= -9_223_372_036_854_775_808.0
-        && value < 9_223_372_036_854_775_808.0
+    } else if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value)
         && value.fract() == 0.0
     {
         value as i64 as u64

@@ -57,7 +57,7 @@ impl SortKeys {
         SortKeys::new(keys, vectors, frame.rows())
     }
 
-    fn new(keys: &[SortBy], vectors: Vec<Vector>, rows: usize) -> Result<SortKeys> {
+    pub fn new(keys: &[SortBy], vectors: Vec<Vector>, rows: usize) -> Result<SortKeys> {
         if keys.len() != vectors.len() {
             return Err(ExprError::Invalid(format!("{} columns for {} keys", vectors.len(), keys.len())));
         }
