@@ -63,11 +63,9 @@ def ordered(frame):
 
 def assert_same_rows(got, expected):
     got, expected = got.reset_index(drop=True), expected.reset_index(drop=True)
-    for frame in (
-        got,
-        expected,
-    ):  # Which missing value an object column gets depends on where it meets others.
-        for label in frame.columns[[dtype == object for dtype in frame.dtypes]]:
+    # Which missing value an object column gets depends on where it meets others.
+    for frame in (got, expected):
+        for label in frame.select_dtypes(object).columns:
             frame[label] = frame[label].fillna("missing")
     tm.assert_index_equal(got.columns, expected.columns)
     tm.assert_frame_equal(

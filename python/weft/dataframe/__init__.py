@@ -27,10 +27,10 @@ from weft.dataframe._concat import concat
 from weft.dataframe._convenience import isna, to_datetime, to_numeric, to_timedelta
 from weft.dataframe._frame import DataFrame, Index, Series
 from weft.dataframe._groupby import Aggregation
+from weft.dataframe._merge import merge
 from weft.dataframe._overlap import map_overlap
 from weft.dataframe._repartition import repartition
 from weft.dataframe._reshape import get_dummies, melt, pivot_table
-from weft.dataframe._merge import merge
 from weft.dataframe._scalar import Scalar
 from weft.dataframe.io import demo
 from weft.dataframe.io.csv import read_csv, read_fwf, read_table, to_csv

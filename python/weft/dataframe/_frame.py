@@ -9,8 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weft.dataframe import _meta, _ops, _overlap, _reductions, _repartition, _repr, _scan, _whole
-from weft.dataframe import _merge, _meta, _ops, _reductions, _repr, _shuffle, _sort
+from weft.dataframe import (
+    _merge,
+    _meta,
+    _ops,
+    _overlap,
+    _reductions,
+    _repartition,
+    _repr,
+    _scan,
+    _shuffle,
+    _sort,
+    _whole,
+)
 from weft.dataframe._accessors import CategoricalAccessor, DatetimeAccessor, StringAccessor
 from weft.dataframe._collection import (
     Collection,

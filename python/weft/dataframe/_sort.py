@@ -487,37 +487,3 @@ def compute_current_divisions(self: Any, col: Any = None, set_divisions: bool = 
         return _with_divisions(self, now)
     cuts = [*dict.fromkeys(lows), highs[-1]]
     return _with_divisions(by_divisions(self, None, cuts), cuts)
-
-
-# -- repartition ----------------------------------------------------------------------------------
-
-
-def repartition_divisions(df: Any, divisions: Any, force: bool = False) -> Any:
-    """The same rows cut at other divisions.
-
-    Raises
-    ------
-    ValueError
-        If the divisions are unknown, or if the new ones do not span the old ones and ``force`` is off.
-    """
-    divisions = check_divisions(divisions)
-    if not df.known_divisions:
-        raise ValueError("Cannot repartition on divisions with unknown divisions: set_index makes them known")
-    old = list(df.divisions)
-    if old == divisions:
-        return df
-    for what, mine, yours, outside in [
-        ("left", old[0], divisions[0], divisions[0] > old[0]),
-        ("right", old[-1], divisions[-1], divisions[-1] < old[-1]),
-    ]:
-        if mine != yours and (not force or outside):
-            raise ValueError(
-                f"{what} side of the new division must be equal or {'smaller' if what == 'left' else 'larger'} "
-                f"than old division: the new one is {yours!r}, the old one {mine!r}"
-                + (
-                    ""
-                    if force
-                    else f"\n{what} side of old and new divisions are different; force=True widens"
-                )
-            )
-    return _with_divisions(by_divisions(df, None, divisions), divisions)
