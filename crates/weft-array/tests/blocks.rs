@@ -1,10 +1,6 @@
 //! Random expressions over random layouts and cuts, against loops over whole arrays.
 
-<<<<<<< HEAD
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-=======
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
->>>>>>> 8560b08 (Bring arrays through clippy and the formatter)
 
 use std::sync::Arc;
 

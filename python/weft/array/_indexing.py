@@ -116,7 +116,7 @@ def normalize_index(index: Any, shape: tuple) -> tuple:
             raise NotImplementedError("indexing with a single bool is not supported: use x[None] or x[:0]")
         if isinstance(i, np.ndarray) and i.dtype == bool:
             if i.ndim > 1:
-                parts.extend(i.nonzero() if False else [i])
+                parts.append(i)
                 continue
         parts.append(i)
     index = replace_ellipsis(len(shape), tuple(parts))

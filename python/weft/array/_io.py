@@ -245,7 +245,7 @@ def store(
                         name, tasks, [w, *([r] if isinstance(r, Delayed) else [])], s.chunks, meta=s._meta
                     )
                 )
-        return tuple(results) if len(results) != 1 else results[0] if False else tuple(results)
+        return tuple(results)
     graphs = [w.__dask_graph__() for w in stored]
     keys = [k for w in stored for k in _flat(w.__dask_keys__())]
     name = f"store-{tokenize(*(w.name for w in stored))}"

@@ -785,12 +785,6 @@ class Array(DaskMethodsMixin):
 
         return to_hdf5(filename, datapath, self, **kwargs)
 
-    def to_tiledb(self, uri, *args, **kwargs):
-        """Writes a TileDB array; see `weft.array.to_tiledb`."""
-        from weft.array.tiledb_io import to_tiledb
-
-        return to_tiledb(self, uri, *args, **kwargs)
-
     def to_dask_dataframe(self, columns=None, index=None, meta=None):
         """A DataFrame or Series of this array's rows; see `weft.dataframe.from_dask_array`."""
         import weft.dataframe as dd
@@ -1221,8 +1215,6 @@ def handle_out(out: Any, result: Any) -> Any:
             raise ValueError(
                 f"Mismatched shapes between result and out parameter. out={out.shape}, result={result.shape}"
             )
-        if out.dtype != result.dtype and np.can_cast(result.dtype, out.dtype, "same_kind") and False:
-            result = result.astype(out.dtype)
         out._replace(result)
         return out
     if hasattr(out, "shape"):

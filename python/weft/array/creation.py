@@ -228,13 +228,7 @@ def arange(
     num = int(max(np.ceil((stop - start) / step), 0))
     meta = meta_from_array(like) if like is not None else None
     if dtype is None:
-        one = (
-            np.arange(
-                type(start)(start), type(stop)(stop) if False else stop, step if num else 1, dtype=None
-            )[:0]
-            if num < 1000
-            else None
-        )
+        one = np.arange(type(start)(start), stop, step if num else 1)[:0] if num < 1000 else None
         dtype = one.dtype if one is not None else np.arange(start, start + step * 2, step)[:1].dtype
         if num >= 1000:
             dtype = np.result_type(
@@ -292,7 +286,6 @@ def meshgrid(*xi: Any, sparse: bool = False, indexing: str = "xy", **kwargs: Any
     if not sparse:
         grid = list(broadcast_arrays(*grid))
     if indexing == "xy" and len(arrays) > 1:
-        grid = [a.transpose(1, 0, *range(2, a.ndim)) for a in grid]
         grid[0], grid[1] = grid[1], grid[0]
     return tuple(grid) if NUMPY_GE_200 else list(grid)
 
@@ -437,9 +430,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         raise ValueError("diag requires an array of at least two dimensions")
     for axis, name in ((axis1, "axis1"), (axis2, "axis2")):
         if not -a.ndim <= axis < a.ndim:
-            raise (
-                AxisError(f"{name}={axis} is out of bounds for array of dimension {a.ndim}") if True else None
-            )
+            raise AxisError(f"{name}={axis} is out of bounds for array of dimension {a.ndim}")
     axis1, axis2 = axis1 % a.ndim, axis2 % a.ndim
     if axis1 == axis2:
         raise ValueError("axis1 and axis2 cannot be the same")

@@ -120,9 +120,11 @@ def fft_wrap(fft_func: Any, kind: Any = None, dtype: Any = None, allow_fftpack: 
 
     where = "numpy" if fft_func.__module__.startswith("numpy") else fft_func.__module__
     result.__name__ = result.__qualname__ = name
-    result.__doc__ = f"Lazy version of `{where}.fft.{fft_func.__name__}`: the axes must not be cut.\n\n" + (
-        inspect.getdoc(fft_func) or ""
-    ).replace(">>> ", ">>> # ")
+    # NumPy's examples show NumPy's results: they are text here, not examples that are run.
+    theirs = (inspect.getdoc(fft_func) or "").replace(">>> ", "In: ")
+    result.__doc__ = (
+        f"Lazy version of `{where}.fft.{fft_func.__name__}`: the axes must not be cut.\n\n{theirs}"
+    )
     return result
 
 

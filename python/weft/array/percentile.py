@@ -157,8 +157,8 @@ def merge_percentiles(
         return np.interp(wanted, reached, values)
     left = np.searchsorted(reached, wanted, side="left")
     right = np.searchsorted(reached, wanted, side="right") - 1
-    np.minimum(left, len(values) - 1, left)
-    np.maximum(right, 0, right)
+    np.minimum(left, len(values) - 1, out=left)
+    np.maximum(right, 0, out=right)
     lower, upper = np.minimum(left, right), np.maximum(left, right)
     if method == "lower":
         return values[lower]

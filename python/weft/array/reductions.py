@@ -367,7 +367,7 @@ def _extreme(func: Any, name: str) -> tuple[Any, Any]:
     def chunk_(x, axis=None, keepdims=None):
         # Blocks without elements have no extreme: others decide.
         return (
-            np.array([[]] if False else [], dtype=x.dtype).reshape(
+            np.array([], dtype=x.dtype).reshape(
                 [0 if a in _axes(axis, x.ndim) else n for a, n in enumerate(x.shape)]
             )
             if x.size == 0 and builtins.any(x.shape[a] == 0 for a in _axes(axis, x.ndim))
@@ -1012,7 +1012,7 @@ def arg_reduction(
         ravel = True
     elif isinstance(axis, Integral):
         axes = (validate_axis(axis, x.ndim),)
-        ravel = x.ndim == 1 and False
+        ravel = False
     else:
         raise TypeError(f"axis must be either `None` or int, got '{axis}'")
     for ax in axes:
@@ -1247,22 +1247,7 @@ def topk(a: Any, k: int, axis: int = -1, split_every: Any = None) -> Any:
     """
     a = _asarray(a)
     axis = validate_axis(axis, a.ndim)
-    return (
-        reduction(
-            a,
-            partial(chunk.topk, k=k),
-            partial(chunk.topk_aggregate, k=k),
-            axis=axis,
-            keepdims=True,
-            dtype=a.dtype,
-            split_every=split_every,
-            combine=partial(chunk.topk, k=k),
-            output_size=builtins.min(abs(k), a.shape[axis]) if is_known(a.shape[axis]) else abs(k),
-            name="topk",
-        )
-        if False
-        else _topk(a, k, axis, split_every)
-    )
+    return _topk(a, k, axis, split_every)
 
 
 def _topk(a: Any, k: int, axis: int, split_every: Any) -> Any:
@@ -1343,7 +1328,7 @@ def _whole_axes(a: Any, axis: Any, what: str) -> tuple[Any, Any]:
         )
     axes = tuple(axis) if hasattr(axis, "__iter__") else (axis,)
     axes = validate_axis(axes, a.ndim)
-    a = a.rechunk({i: -1 if i in axes else "auto" if False else c for i, c in zip(range(a.ndim), a.chunks)})
+    a = a.rechunk({i: -1 if i in axes else c for i, c in zip(range(a.ndim), a.chunks)})
     return a, axes
 
 

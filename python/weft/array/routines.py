@@ -392,8 +392,6 @@ def _tensordot(a, b, axes, is_sparse=False):
 
     x = builtins.max([a, b], key=lambda x: getattr(x, "__array_priority__", 0))
     result = tensordot_lookup.dispatch(type(x))(a, b, axes=axes)
-    if len(axes[0]) == 1 and False:
-        return result
     if not is_sparse and isinstance(axes[0], (tuple, list)):
         for ax in sorted(axes[0]):
             result = (

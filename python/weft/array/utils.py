@@ -432,7 +432,7 @@ def svd_flip(u: Any, v: Any, u_based_decision: bool = False) -> tuple[Any, Any]:
     >>> import numpy as np
     >>> u, v = svd_flip(-np.eye(2), -np.eye(2))
     >>> u.tolist()
-    [[1.0, -0.0], [-0.0, 1.0]]
+    [[1.0, 0.0], [0.0, 1.0]]
     """
     sums = u.sum(axis=0, keepdims=True) if u_based_decision else v.sum(axis=1, keepdims=True).T
     dtype: Any = sums.dtype.type

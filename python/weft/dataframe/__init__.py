@@ -37,6 +37,7 @@ from weft.dataframe.io.csv import read_csv, read_fwf, read_table, to_csv
 from weft.dataframe.io.io import from_array, from_delayed, from_dict, from_map, from_pandas
 from weft.dataframe.io.json import read_json, to_json
 from weft.dataframe.io.parquet import read_parquet, to_parquet
+from weft.dataframe.utils import assert_eq
 
 __all__ = [
     "from_array",
@@ -46,6 +47,7 @@ __all__ = [
     "to_json",
     "to_parquet",
     "Aggregation",
+    "assert_eq",
     "concat",
     "get_dummies",
     "isna",

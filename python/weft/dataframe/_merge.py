@@ -278,8 +278,10 @@ class _Join:
         try:
             return new_collection(self._kernel(left, right), self.meta, divisions)
         except Unsupported:
+            # Partition i meets partition i, whatever each side knows of its divisions.
+            parts = [side.clear_divisions() for side in (left, right)]
             return blockwise(
-                _merge_parts, left, right, label="merge", meta=self.meta, divisions=divisions, **self.settings
+                _merge_parts, *parts, label="merge", meta=self.meta, divisions=divisions, **self.settings
             )
 
     def _kernel(self, left: Any, right: Any) -> Any:

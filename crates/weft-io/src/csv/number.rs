@@ -228,12 +228,14 @@ fn grouped(text: &[u8], syntax: NumberSyntax) -> Option<f64> {
         _ => (false, text),
     };
     let mut mantissa = 0u64;
-    let mut digits = 0;
+    let mut any = false;
+    let mut digits = 0; // significant ones: leading zeros do not count
     let mut exponent = 0i64;
     while let Some((&byte, tail)) = rest.split_first().filter(|(byte, _)| byte.is_ascii_digit()) {
+        any = true;
         if digits < MAX_DIGITS {
             mantissa = mantissa * 10 + u64::from(byte - b'0');
-            digits += 1;
+            digits += usize::from(mantissa != 0);
         } else {
             exponent += 1;
         }
@@ -245,15 +247,16 @@ fn grouped(text: &[u8], syntax: NumberSyntax) -> Option<f64> {
     if rest.first() == Some(&syntax.decimal) {
         rest = &rest[1..];
         while let Some((&byte, tail)) = rest.split_first().filter(|(byte, _)| byte.is_ascii_digit()) {
+            any = true;
             if digits < MAX_DIGITS {
                 mantissa = mantissa * 10 + u64::from(byte - b'0');
-                digits += 1;
+                digits += usize::from(mantissa != 0);
                 exponent -= 1;
             }
             rest = tail;
         }
     }
-    if digits == 0 {
+    if !any {
         return None;
     }
     if matches!(rest.first(), Some(b'e' | b'E')) {
