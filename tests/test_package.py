@@ -14,3 +14,11 @@ def test_extension_is_there():
     import weft._weft as extension
 
     assert extension.__name__ == "weft._weft"
+
+
+def test_a_name_of_the_past_says_what_to_write_now():
+    import pytest
+    import weft
+
+    with pytest.raises(AttributeError, match=r"set_options.*weft\.config\.set"):
+        weft.set_options(get=None)

@@ -59,7 +59,13 @@ _LAZY = {
 }
 
 
+# What users of the past write, and what to write now.
+_GONE = {"set_options": "use weft.config.set(scheduler=..., ...), also as a context manager"}
+
+
 def __getattr__(name):
+    if name in _GONE:
+        raise AttributeError(f"weft.{name} does not exist: {_GONE[name]}")
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

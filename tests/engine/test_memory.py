@@ -173,3 +173,37 @@ def test_a_disk_that_cannot_be_written_is_named_with_the_remedy(tmp_path):
         with pytest.raises(MemoryError, match=r"(?s)'x'.*file.*temporary-directory.*memory\.limit"):
             get(pile(lambda i: "x" * 50_000), "sum")
     assert get({"x": (int, 1)}, "x") == 1
+
+
+READ_BACK = """
+    import sys
+    import numpy as np
+    import weft
+    from weft import _weft, delayed
+
+    N, MB = 20, 50  # 1 GB: all of it spilled values that a first reader wants before the last one may run
+    steps = [delayed(np.full)(MB * 1_000_000 // 8, float(i)) + 1 for i in range(N)]
+    sizes = delayed(lambda *sizes: len(sizes))(*[delayed(np.size)(x) for x in steps])
+    most = []
+
+    def first(x, before, sizes):
+        most.append(_weft.store_stats()["used"])
+        return float(x[0]) + before
+
+    total = 0.0
+    for x in steps:
+        total = delayed(first)(x, total, sizes)
+    with weft.config.set({"memory.limit": "250MB", "temporary-directory": sys.argv[1]}):
+        assert total.compute(scheduler="threads", num_workers=2) == sum(i + 1 for i in range(N))
+    assert _weft.store_stats()["spilled"] > 0
+    print(max(most))
+"""
+
+
+def test_what_is_read_back_takes_the_place_of_something(tmp_path):
+    pytest.importorskip("numpy")
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(READ_BACK), str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) <= 450_000_000  # the budget, and what two threads have in hand

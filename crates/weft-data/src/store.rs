@@ -349,23 +349,27 @@ impl Ticket {
         };
         let value = read(&file, &what)?;
         let cost = Cost::of(&value);
-        let mut accounts = self.store.accounts.lock();
-        let accounts = &mut *accounts;
-        let Some(entry) = accounts.entries.get_mut(&self.id) else { return Err(gone()) };
-        let answer = match &entry.place {
+        {
+            let mut accounts = self.store.accounts.lock();
+            let accounts = &mut *accounts;
+            let Some(entry) = accounts.entries.get_mut(&self.id) else { return Err(gone()) };
             // Another thread was faster: everybody shall see the same object.
-            Place::Memory(value) | Place::Leaving(value) => return Ok(value.clone()),
-            _ => value.clone(),
-        };
-        // The file goes when the local handle does, which is after the lock.
-        entry.place = Place::Memory(value);
-        entry.cost = cost.clone();
-        let rank = entry.rank(self.id);
-        accounts.leavers.insert(rank);
-        accounts.charge(&cost);
-        accounts.stats.read_back += 1;
-        self.store.publish(accounts);
-        Ok(answer)
+            if let Place::Memory(value) | Place::Leaving(value) = &entry.place {
+                return Ok(value.clone());
+            }
+            // The file goes when the local handle does, which is after the lock.
+            entry.place = Place::Memory(value.clone());
+            entry.cost = cost.clone();
+            let rank = entry.rank(self.id);
+            accounts.leavers.insert(rank);
+            accounts.charge(&cost);
+            accounts.stats.read_back += 1;
+            self.store.publish(accounts);
+        }
+        // What has come back takes the place of what is needed later: a reader of many values that were
+        // spilled must not fill memory with them. If the disk is full, whoever keeps the next value says so.
+        let _ = Store(self.store.clone()).make_room();
+        Ok(value)
     }
 
     /// The value, for its last reader: nothing else holds it afterwards. Its bytes stay on the
