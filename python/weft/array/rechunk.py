@@ -31,13 +31,13 @@ def rechunk(
     chunks : int, tuple, dict or str
         The new blocks; see `normalize_chunks`. A dict changes some axes.
     threshold : int, optional
-        Growth of the graph that is taken before going through an intermediate step.
+        Accepted for Dask's callers and without effect so far: there are no intermediate steps.
     block_size_limit : int, optional
-        Bytes of automatic chunks and of intermediate steps.
+        Bytes of automatic chunks.
     balance : bool
         Whether to make blocks of nearly equal size.
     method : {"tasks", "p2p"}, optional
-        How a cluster moves the data.
+        Accepted for Dask's callers and without effect so far: there is no cluster.
 
     Returns
     -------

@@ -490,7 +490,7 @@ def _tensordot_partial(a, b, axes):
     result = _dot_of(a, b, axes)
     return (
         result[(Ellipsis, *(None,) * len(axes[0]))]
-        if not hasattr(result, "todense") or hasattr(result, "reshape") and False
+        if not hasattr(result, "todense")
         else result.reshape(result.shape + (1,) * len(axes[0]))
     )
 
@@ -837,11 +837,8 @@ def nonzero(a):
 def choose(a, choices):
     from weft.array.core import elemwise
 
-    return (
-        elemwise(lambda a, *choices: np.choose(a, choices), a, *choices)
-        if False
-        else elemwise(_choose, a, *choices, dtype=np.result_type(*(getattr(c, "dtype", c) for c in choices)))
-    )
+    dtype = np.result_type(*(getattr(c, "dtype", c) for c in choices))
+    return elemwise(_choose, a, *choices, dtype=dtype)
 
 
 def _choose(a, *choices):
