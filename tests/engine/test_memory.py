@@ -50,7 +50,8 @@ CHAIN = """
     from weft import _weft
     from weft.threaded import get
 
-    N, MB = 40, 50  # 2 GB, of which all are needed again at the end
+    MB, threads = int(sys.argv[2]), int(sys.argv[3])
+    N = 2000 // MB  # 2 GB, of which all are needed again at the end
     def make(i):
         return np.full(MB * 1_000_000 // 8, float(i))
     def step(x):
@@ -64,7 +65,7 @@ CHAIN = """
     dsk["all", -1] = (float, 1)
     dsk |= {("all", i): (lambda x, before, sizes: float(x[0]) + before, ("b", i), ("all", i - 1), "sizes") for i in range(N)}
     with weft.config.set({"memory.limit": "500MB", "temporary-directory": sys.argv[1]}):
-        answer = get(dsk, ("all", N - 1), num_workers=2)
+        answer = get(dsk, ("all", N - 1), num_workers=threads)
     assert answer == 1 + sum(i + 1 for i in range(N)), answer
     stats = _weft.store_stats()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -72,10 +73,12 @@ CHAIN = """
 """
 
 
-def test_two_gigabytes_in_a_budget_of_500_megabytes(tmp_path):
+# Pieces below the 32 MiB of glibc's mmap threshold are the harder case: threads keep their memory when it is free.
+@pytest.mark.parametrize("megabytes, threads", [(50, 2), (20, 4), (5, 4)])
+def test_two_gigabytes_in_a_budget_of_500_megabytes(tmp_path, megabytes, threads):
     pytest.importorskip("numpy")
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(CHAIN), str(tmp_path)],
+        [sys.executable, "-c", textwrap.dedent(CHAIN), str(tmp_path), str(megabytes), str(threads)],
         capture_output=True,
         text=True,
         timeout=110,
@@ -83,7 +86,7 @@ def test_two_gigabytes_in_a_budget_of_500_megabytes(tmp_path):
     assert done.returncode == 0, done.stderr
     peak_mib, spilled, used, on_disk = map(int, done.stdout.split())
     assert peak_mib < 900
-    assert spilled >= 25
+    assert spilled * megabytes >= 1250
     assert (used, on_disk) == (0, 0)
     assert os.listdir(tmp_path) == []
 

@@ -7,6 +7,7 @@
 //! No Python here: an object of the host is an [`Object`], which knows its size and how to
 //! become bytes and back.
 
+mod allocator;
 mod array;
 mod digest;
 mod error;

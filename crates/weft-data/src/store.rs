@@ -27,12 +27,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use ahash::AHashMap;
 use parking_lot::Mutex;
 
+use crate::allocator::return_free_memory;
 use crate::sizes::{Allocation, allocations, array_allocation};
 use crate::spill::{SpillDirectory, SpillFile};
 use crate::{CodecError, DataError, Value};
 
 /// [`Store::put`]'s `need` of a value that no task will read.
 pub const NEVER: u64 = u64::MAX;
+
+/// Free memory goes back to the system after each sixteenth of the limit that was spilled.
+const RETURN_PER_LIMIT: usize = 16;
 
 const READ_REMEDY: &str = "Something outside removed or damaged the file; point temporary-directory at a place that \
                            is left alone, and compute again";
@@ -61,6 +65,8 @@ struct Shared {
     limit: AtomicUsize,
     /// `used` of the accounts, for a look without the lock.
     used: AtomicUsize,
+    /// Bytes spilled since free memory was last given back to the system.
+    unreturned: AtomicUsize,
     accounts: Mutex<Accounts>,
     /// Where spill directories are made, and ours once there is one.
     directory: Mutex<(PathBuf, Option<Arc<SpillDirectory>>)>,
@@ -129,6 +135,7 @@ impl Store {
         Store(Arc::new(Shared {
             limit: AtomicUsize::new(limit),
             used: AtomicUsize::new(0),
+            unreturned: AtomicUsize::new(0),
             accounts: Mutex::default(),
             directory: Mutex::new((base.into(), None)),
             notices: Mutex::default(),
@@ -186,8 +193,19 @@ impl Store {
         self.0.used.load(Ordering::Relaxed) > limit - limit / 8
     }
 
-    /// Writes values to disk until the rest fits, or until nothing is left that can leave.
+    /// Writes values to disk until the rest fits, or until nothing is left that can leave; what that
+    /// frees goes back to the operating system.
     pub fn make_room(&self) -> Result<(), DataError> {
+        let result = self.spill();
+        // Now and then is enough, and cheap beside writing as many bytes to a disk.
+        if self.0.unreturned.load(Ordering::Relaxed) > self.limit() / RETURN_PER_LIMIT {
+            self.0.unreturned.store(0, Ordering::Relaxed);
+            return_free_memory();
+        }
+        result
+    }
+
+    fn spill(&self) -> Result<(), DataError> {
         while let Some((id, value, what)) = self.0.choose() {
             let written =
                 self.0.directory().map_err(CodecError::from).and_then(|d| SpillFile::write(&d, &value));
@@ -300,6 +318,7 @@ impl Shared {
                     accounts.discharge(&cost);
                     accounts.stats.spilled += 1;
                     accounts.stats.spilled_bytes += cost.nbytes();
+                    self.unreturned.fetch_add(cost.nbytes(), Ordering::Relaxed);
                 }
                 None => {
                     let Place::Leaving(value) = mem::replace(&mut entry.place, Place::Lent) else {
