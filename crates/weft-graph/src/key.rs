@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// A task's name: text, a number, bytes, or a tuple of those, as in Dask.
 ///
 /// Keys exist at the borders (the face, messages, errors, pictures). Algorithms use
 /// [`TaskId`](crate::TaskId).
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Key {
     Str(Arc<str>),
     Int(i64),

@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Key;
 
 pub type LayerRef<W> = Arc<Layer<W>>;
@@ -22,7 +24,7 @@ pub struct Layer<W> {
 }
 
 /// Which tasks of its inputs each task of a layer reads.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Rule {
     /// One task, whose key is the layer's name; it reads these tasks (input layer, task in it).
     Single { reads: Vec<(u32, u32)> },
@@ -38,14 +40,14 @@ pub enum Rule {
 
 /// The tasks of one input layer that a task of a grid reads: one [`Axis`] for each axis of the
 /// input's grid.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Read {
     pub input: u32,
     pub axes: Vec<Axis>,
 }
 
 /// How a task's position in its own grid gives positions along one axis of an input's grid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Axis {
     /// The same position as along `own` axis (elementwise, transposition), moved by `offset`
     /// (stencils; positions outside the input's grid are left out).
