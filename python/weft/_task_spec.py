@@ -35,7 +35,13 @@ _anonymous = itertools.count()
 
 
 class TaskRef:
-    """Stands for the result of the task ``key`` among another task's arguments."""
+    """Stands for the result of the task ``key`` among another task's arguments.
+
+    Examples
+    --------
+    >>> Task("y", abs, TaskRef("x"))({"x": -1})
+    1
+    """
 
     __slots__ = ("key",)
 
@@ -157,7 +163,13 @@ def _execute_subgraph(inner, out, external, *values):
 
 
 class Alias(GraphNode):
-    """A task that passes on the result of ``target``."""
+    """A task that passes on the result of ``target``.
+
+    Examples
+    --------
+    >>> Alias("y", "x")({"x": 1})
+    1
+    """
 
     __slots__ = ("target",)
 
@@ -208,7 +220,13 @@ class Alias(GraphNode):
 
 
 class DataNode(GraphNode):
-    """A task that is a value already."""
+    """A task that is a value already.
+
+    Examples
+    --------
+    >>> DataNode("x", 1)()
+    1
+    """
 
     __slots__ = ("value", "typ")
 
@@ -395,7 +413,13 @@ class NestedContainer(Task, Iterable):
 
 
 class List(NestedContainer):
-    """A list with references in it."""
+    """A list with references in it.
+
+    Examples
+    --------
+    >>> List(TaskRef("x"), 2)({"x": 1})
+    [1, 2]
+    """
 
     __slots__ = ()
     klass = list
@@ -465,7 +489,15 @@ class Dict(NestedContainer, Mapping):
 
 
 def parse_input(obj):
-    """``obj`` as a node if it is a container with nodes in it, else ``obj`` itself."""
+    """``obj`` as a node if it is a container with nodes in it, else ``obj`` itself.
+
+    Examples
+    --------
+    >>> parse_input([TaskRef("x"), 2])({"x": 1})
+    [1, 2]
+    >>> parse_input([1, 2])
+    [1, 2]
+    """
     if isinstance(obj, (GraphNode, TaskRef)):
         return obj
     if isinstance(obj, dict):
@@ -485,7 +517,13 @@ def _is_node(obj):
 
 
 def convert_legacy_task(key, task, all_keys: Container):
-    """A value of a graph in tuple notation, as a `GraphNode` if it is a task."""
+    """A value of a graph in tuple notation, as a `GraphNode` if it is a task.
+
+    Examples
+    --------
+    >>> convert_legacy_task("y", (abs, "x"), {"x"})({"x": -1})
+    1
+    """
     if isinstance(task, GraphNode):
         return task
     if type(task) is tuple and task and callable(task[0]):
@@ -520,7 +558,13 @@ class Results(dict):
 
 
 def convert_legacy_graph(dsk: Mapping, all_keys: Container | None = None) -> dict:
-    """A graph in tuple notation with each value as a `GraphNode`."""
+    """A graph in tuple notation with each value as a `GraphNode`.
+
+    Examples
+    --------
+    >>> sorted(convert_legacy_graph({"x": 1, "y": (abs, "x")})["y"].dependencies)
+    ['x']
+    """
     if isinstance(dsk, Results):
         return {key: DataNode(key, value) for key, value in dsk.items()}
     known = set(dsk) if all_keys is None else all_keys
@@ -537,6 +581,11 @@ def execute_graph(dsk, cache: MutableMapping | None = None, keys: Iterable = (),
     """Runs a graph of nodes one after the other; results by key.
 
     With ``keys``, results that nothing needs any more are dropped on the way.
+
+    Examples
+    --------
+    >>> execute_graph({"x": DataNode("x", -1), "y": Task("y", abs, TaskRef("x"))}, keys=["y"])
+    {'y': 1}
     """
     from weft.core import toposort
 
@@ -560,7 +609,13 @@ def execute_graph(dsk, cache: MutableMapping | None = None, keys: Iterable = (),
 
 
 def cull(dsk, keys):
-    """The part of a graph of nodes that ``keys`` need."""
+    """The part of a graph of nodes that ``keys`` need.
+
+    Examples
+    --------
+    >>> sorted(cull({"x": DataNode("x", 1), "y": DataNode("y", 2)}, ["x"]))
+    ['x']
+    """
     keys = set(keys)
     if not keys:
         return dsk
@@ -600,7 +655,13 @@ def resolve_aliases(dsk: dict, keys: set, dependents: dict) -> dict:
 
 
 class DependenciesMapping(MutableMapping):
-    """The keys that each task of a graph reads, found when they are asked for."""
+    """The keys that each task of a graph reads, found when they are asked for.
+
+    Examples
+    --------
+    >>> DependenciesMapping({"y": Task("y", abs, TaskRef("x"))})["y"]
+    frozenset({'x'})
+    """
 
     def __init__(self, dsk):
         self.dsk = dsk

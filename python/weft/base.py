@@ -52,6 +52,13 @@ def get_annotations() -> dict[str, Any]:
     Returns
     -------
     dict
+
+    Examples
+    --------
+    >>> import weft
+    >>> with weft.annotate(priority=1):
+    ...     weft.get_annotations()
+    {'priority': 1}
     """
     return _annotations.get() or {}
 
@@ -165,23 +172,51 @@ class DaskMethodsMixin(_Methods):
 
 
 def compute_as_if_collection(cls, dsk, keys, scheduler=None, get=None, **kwargs):
-    """Runs a graph as ``compute`` of a collection of type ``cls`` would."""
+    """Runs a graph as ``compute`` of a collection of type ``cls`` would.
+
+    Examples
+    --------
+    >>> from weft.delayed import Delayed
+    >>> compute_as_if_collection(Delayed, {"x": 1, "y": (abs, -2)}, ["x", "y"])
+    (1, 2)
+    """
     schedule = get_scheduler(scheduler=scheduler, cls=cls, get=get)
     return schedule(optimization_function(cls)(dsk, keys, **kwargs), keys, **kwargs)
 
 
 def dont_optimize(dsk, keys, **kwargs):
-    """The graph as it is."""
+    """The graph as it is.
+
+    Examples
+    --------
+    >>> dont_optimize({"x": 1}, ["x"])
+    {'x': 1}
+    """
     return dsk
 
 
 def optimization_function(x):
-    """How collections like ``x`` want their graphs optimized."""
+    """How collections like ``x`` want their graphs optimized.
+
+    Examples
+    --------
+    >>> import weft
+    >>> optimization_function(weft.delayed(1)).__name__
+    'optimize'
+    """
     return getattr(x, "__dask_optimize__", None) or dont_optimize
 
 
 def collections_to_dsk(collections, optimize_graph=True, optimizations=(), **kwargs):
-    """One graph for several collections, optimized collection type by collection type."""
+    """One graph for several collections, optimized collection type by collection type.
+
+    Examples
+    --------
+    >>> import weft
+    >>> x = weft.delayed(abs)(-1, dask_key_name="x")
+    >>> sorted(collections_to_dsk([x]))
+    ['x']
+    """
     if optimize_graph and len(collections) > 1 and all(isinstance(c, DelayedCore) for c in collections):
         if "delayed_optimize" not in config.config:
             return delayed_graph(list(collections))
@@ -234,6 +269,15 @@ def unpack_collections(*args, traverse=True):
         Each collection once.
     repack : callable
         Takes one result for each collection; returns ``args`` as a tuple with the results in them.
+
+    Examples
+    --------
+    >>> import weft
+    >>> collections, repack = unpack_collections({"a": weft.delayed(abs)(-1)}, 5)
+    >>> len(collections)
+    1
+    >>> repack(["one"])
+    ({'a': 'one'}, 5)
     """
     collections: list = []
     places: dict = {}
@@ -420,6 +464,11 @@ def visualize(
     -------
     object
         A picture that notebooks show.
+
+    Examples
+    --------
+    >>> import weft
+    >>> picture = weft.visualize(weft.delayed(abs)(-1), filename=None, format="svg")
     """
     from weft import dot
 
@@ -545,6 +594,13 @@ def get_scheduler(get=None, scheduler=None, collections=None, cls=None):
         If ``get=`` is given, which older versions of Dask accepted.
     ValueError
         If no scheduler has that name, or the collections disagree.
+
+    Examples
+    --------
+    >>> get_scheduler(scheduler="sync")({"x": (abs, -1)}, "x")
+    1
+    >>> get_scheduler() is None  # nothing says which
+    True
     """
     if get:
         raise TypeError(get_err_msg)
@@ -595,7 +651,14 @@ def _scheduler_function(scheduler):
 
 
 def wait(x, timeout=None, return_when="ALL_COMPLETED"):
-    """Waits until the collections in ``x`` are computed; local results already are."""
+    """Waits until the collections in ``x`` are computed; local results already are.
+
+    Examples
+    --------
+    >>> import weft
+    >>> wait(weft.delayed(abs)(-1).persist()).compute()
+    1
+    """
     try:
         from weft.distributed import wait as wait_for_futures  # type: ignore[import-not-found]
 
@@ -611,6 +674,12 @@ def get_collection_names(collection) -> set[str]:
     ------
     TypeError
         If ``collection`` is none, or one of its keys is neither a str nor a tuple that starts with one.
+
+    Examples
+    --------
+    >>> import weft
+    >>> get_collection_names(weft.delayed(abs)(-1, dask_key_name="x"))
+    {'x'}
     """
     if not is_dask_collection(collection):
         raise TypeError(f"Expected a collection; got {type(collection)}")

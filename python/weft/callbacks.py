@@ -94,7 +94,13 @@ class Callback:
 
 
 def unpack_callbacks(cbs: Iterable[tuple[Callable | None, ...]] | None) -> list[Any]:
-    """Turn a list of callbacks into five lists of functions, leaving out what is not given."""
+    """Turn a list of callbacks into five lists of functions, leaving out what is not given.
+
+    Examples
+    --------
+    >>> unpack_callbacks([(print, None, None, None, None)])
+    [[<built-in function print>], [], [], [], []]
+    """
     if not cbs:
         return [(), (), (), (), ()]
     return [[function for function in functions if function] for functions in zip(*cbs)]
@@ -107,6 +113,13 @@ def local_callbacks(
     """The callbacks for one computation: those given, else the active ones, which are then inactive meanwhile.
 
     A computation inside a task therefore finds none active, and the outermost keeps them to itself.
+
+    Examples
+    --------
+    >>> with Callback(start=print):
+    ...     with local_callbacks() as mine:
+    ...         len(mine), len(Callback.active)
+    (1, 0)
     """
     if callbacks is not None:
         yield callbacks or ()
@@ -125,6 +138,11 @@ def normalize_callback(cb: Callback | tuple) -> tuple:
     ------
     TypeError
         ``cb`` is neither a :class:`Callback` nor a tuple.
+
+    Examples
+    --------
+    >>> normalize_callback(Callback(start=print))
+    (<built-in function print>, None, None, None, None)
     """
     if isinstance(cb, Callback):
         return cb._callback

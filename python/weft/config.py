@@ -237,6 +237,14 @@ def collect_yaml(paths: Sequence[str | os.PathLike], *, return_paths: bool = Fal
     ------
     ValueError
         A file is not YAML, or holds no mapping.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     _ = pathlib.Path(directory, "a.yaml").write_text("a: {b: 1}")
+    ...     list(collect_yaml([directory]))
+    [{'a': {'b': 1}}]
     """
     import pathlib
 
@@ -316,7 +324,16 @@ def interpret_value(value: str) -> Any:
 
 
 def paths_containing_key(key: str, paths: Sequence[str | os.PathLike] = paths) -> Iterator[pathlib.Path]:
-    """The configuration files that set a key, least important first."""
+    """The configuration files that set a key, least important first.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     _ = pathlib.Path(directory, "a.yaml").write_text("a: {b: 1}")
+    ...     [path.name for path in paths_containing_key("a.b", [directory])]
+    ['a.yaml']
+    """
     for path, content in collect_yaml(paths, return_paths=True):
         try:
             get(key, config=content)
@@ -340,6 +357,16 @@ def ensure_file(
         Directory to put it in; :data:`PATH` where None. An existing file is left alone.
     comment : bool
         Turn each line into a comment, so that the copy changes nothing.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     defaults_file = pathlib.Path(directory, "mylib.yaml")
+    ...     _ = defaults_file.write_text("mylib: {scale: 2}")
+    ...     ensure_file(defaults_file, pathlib.Path(directory, "config"))
+    ...     pathlib.Path(directory, "config", "mylib.yaml").read_text()
+    '# mylib: {scale: 2}'
     """
     directory = PATH if destination is None else destination
     if os.path.isfile(directory):
@@ -497,6 +524,11 @@ def collect(paths: Sequence[str | os.PathLike] = paths, env: Mapping[str, str] |
     -------
     dict
         Outdated names are renamed, with one FutureWarning for each that no more important source overrides.
+
+    Examples
+    --------
+    >>> collect([], env={"WEFT_ARRAY__CHUNK_SIZE": "1MiB"})
+    {'array': {'chunk_size': '1MiB'}}
     """
     result: dict[str, Any] = {}
     warned: builtins.set[str] = builtins.set()
@@ -527,6 +559,13 @@ def refresh(
         What is filled; the global configuration where None.
     defaults, paths, env
         The sources, as in :func:`collect`.
+
+    Examples
+    --------
+    >>> settings = {}
+    >>> refresh(settings, defaults=[{"a": 1, "b": 1}], paths=[], env={"WEFT_B": "2"})
+    >>> settings
+    {'a': 1, 'b': 2}
     """
     if config is None:
         config = _global()
@@ -609,6 +648,14 @@ def pop(key: str, default: Any = no_default, config: dict | None = None) -> Any:
     ------
     KeyError
         The setting does not exist and there is no ``default``.
+
+    Examples
+    --------
+    >>> settings = {"a": {"b": 1, "c": 2}}
+    >>> pop("a.b", config=settings)
+    1
+    >>> settings
+    {'a': {'c': 2}}
     """
     node: Any = _global() if config is None else config
     *above, last = key.split(".")
@@ -635,6 +682,13 @@ def update_defaults(new: Mapping, config: dict | None = None, defaults: list[Map
         What is updated; the global configuration where None.
     defaults : list of Mapping
         Where ``new`` is remembered for :func:`refresh`.
+
+    Examples
+    --------
+    >>> settings, known = {"a": 1, "b": 5}, [{"a": 1, "b": 2}]
+    >>> update_defaults({"a": 10, "b": 20}, settings, known)
+    >>> settings
+    {'a': 10, 'b': 5}
     """
     if config is None:
         config = _global()
@@ -673,6 +727,17 @@ def rename(
     -------
     dict
         The outdated names that were found, with their current ones.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> settings = {"old": 1}
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     rename({"old": "new.place"}, settings)
+    {'old': 'new.place'}
+    >>> settings
+    {'new': {'place': 1}}
     """
     if config is None:
         config = _global()
@@ -742,7 +807,13 @@ def serialize(data: Any) -> str:
 
 
 def deserialize(data: str) -> Any:
-    """The inverse of :func:`serialize`."""
+    """The inverse of :func:`serialize`.
+
+    Examples
+    --------
+    >>> deserialize(serialize({"a": 1}))
+    {'a': 1}
+    """
     import base64
     import json
 

@@ -28,7 +28,13 @@ def tokenize(*args, pure=None, **kwargs):
 
 
 def single_key(seq):
-    """The only element of a list."""
+    """The only element of a list.
+
+    Examples
+    --------
+    >>> single_key([5])
+    5
+    """
     return seq[0]
 
 
@@ -119,7 +125,14 @@ def is_dataclass_instance(obj):
 
 
 def finalize(collection):
-    """A lazy value that is what ``collection.compute()`` would return."""
+    """A lazy value that is what ``collection.compute()`` would return.
+
+    Examples
+    --------
+    >>> import weft
+    >>> finalize(weft.delayed(abs)(-1)).compute()
+    1
+    """
     if isinstance(collection, DelayedCore):
         return collection
     from weft._task_spec import List, Task, TaskRef
@@ -145,6 +158,14 @@ def unpack_collections(expr, _return_collections=True):
         ``expr`` itself if it has no collection; a `weft._task_spec.TaskRef` for a collection; otherwise
         a node that rebuilds the object.
     collections : tuple of Delayed
+
+    Examples
+    --------
+    >>> import weft
+    >>> x = weft.delayed(abs)(-1, dask_key_name="x")
+    >>> task, collections = unpack_collections([x, 2])
+    >>> [c.key for c in collections]
+    ['x']
     """
     if isinstance(expr, DelayedCore):
         from weft._task_spec import TaskRef
@@ -189,6 +210,11 @@ class Delayed(DelayedCore, _Methods):  # type: ignore[misc]
         The graph.
     length : int, optional
         How many values it can be unpacked into.
+
+    Examples
+    --------
+    >>> Delayed("y", {"x": 1, "y": (abs, "x")}).compute()
+    1
     """
 
     __slots__ = ()

@@ -106,6 +106,14 @@ def visualize(
         The engine, the format or an option is not known.
     RuntimeError
         The engine that was asked for is not installed; the message says how to install it.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     _ = visualize({"x": 1, "y": (abs, "x")}, filename=os.path.join(directory, "graph.svg"))
+    ...     os.listdir(directory)
+    ['graph.svg']
     """
     engine = engine or config.get("visualization.engine", None)
     if engine in ("cytoscape", "ipycytoscape"):
@@ -145,7 +153,13 @@ def visualize_layers(
     format: str | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Draws one node for all tasks that do the same, whatever their number; see `dot_graph` for the arguments."""
+    """Draws one node for all tasks that do the same, whatever their number; see `dot_graph` for the arguments.
+
+    Examples
+    --------
+    >>> visualize_layers({"x": 1, "y": (abs, "x")}, filename=None, format="dot") is None
+    True
+    """
     if kwargs.get("color") == "layer_type":
         del kwargs["color"]
     return dot_graph(dsk, filename=filename, format=format, limit=0, **kwargs)

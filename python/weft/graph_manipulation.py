@@ -53,6 +53,14 @@ def checkpoint(*collections, split_every=None) -> Delayed:
     ------
     ValueError
         If ``split_every`` is less than 2.
+
+    Examples
+    --------
+    >>> import weft
+    >>> done = checkpoint(weft.delayed(print)("working"))
+    >>> done.compute() is None
+    working
+    True
     """
     if split_every is None:
         split_every = 8
@@ -178,6 +186,14 @@ def clone(*collections, omit=None, seed: Hashable | None = None, assume_layers=T
     Returns
     -------
     Like ``collections``.
+
+    Examples
+    --------
+    >>> import weft
+    >>> x = weft.delayed(abs)(-1, dask_key_name="x")
+    >>> y = clone(x)
+    >>> y.key == x.key, y.compute()
+    (False, 1)
     """
     out = bind(collections, parents=None, omit=omit, seed=seed, assume_layers=assume_layers)
     return out[0] if len(collections) == 1 else out
@@ -196,6 +212,14 @@ def wait_on(*collections, split_every=None):
     Returns
     -------
     Like ``collections``.
+
+    Examples
+    --------
+    >>> import weft
+    >>> x, y = weft.delayed(abs)(-1), weft.delayed(abs)(-2)
+    >>> x, y = wait_on(x, y)  # x is given to nobody before y is there
+    >>> weft.compute(x, y)
+    (1, 2)
     """
     blocker = checkpoint(*collections, split_every=split_every)
 

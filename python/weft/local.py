@@ -92,7 +92,13 @@ def get(
     rerun_exceptions_locally: bool | None = None,
     **ignored: Any,
 ) -> Any:
-    """Compute nested keys of a graph; what :func:`get_sync` and :func:`weft.threaded.get` share."""
+    """Compute nested keys of a graph; what :func:`get_sync` and :func:`weft.threaded.get` share.
+
+    Examples
+    --------
+    >>> get({"x": 1, "y": (abs, -2)}, ["x", ["y"]], num_workers=2)
+    (1, (2,))
+    """
     if not isinstance(dsk, Mapping) and hasattr(dsk, "__dask_graph__"):
         dsk = dsk.__dask_graph__()
     flat: list = []

@@ -53,6 +53,11 @@ def cpu_count() -> int:
     -------
     int
         At least 1. A part of a CPU counts as one.
+
+    Examples
+    --------
+    >>> cpu_count() >= 1
+    True
     """
     if hasattr(os, "process_cpu_count"):
         count = os.process_cpu_count() or 1

@@ -35,7 +35,17 @@ __all__ = ["TokenizationError", "normalize_object", "normalize_token", "tokenize
 
 
 class TokenizationError(RuntimeError):
-    """An object has no token that would be the same for an equal object in another process."""
+    """An object has no token that would be the same for an equal object in another process.
+
+    Examples
+    --------
+    >>> import weft
+    >>> with weft.config.set({"tokenize.ensure-deterministic": True}):
+    ...     weft.tokenize.tokenize(object())  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    weft.tokenize.TokenizationError: ...
+    """
 
 
 _ENSURE_DETERMINISTIC: contextvars.ContextVar[bool | None] = contextvars.ContextVar("ensure_deterministic")
