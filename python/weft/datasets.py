@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import random
 from typing import Any
 
 __all__ = ["make_people", "timeseries"]
@@ -92,8 +94,13 @@ def make_people(
     ------
     ImportError
         If mimesis is not installed.
-    NotImplementedError
-        If it is: this version of weft has no bags yet.
+
+    Examples
+    --------
+    >>> import weft
+    >>> people = weft.datasets.make_people(npartitions=2, seed=1)  # doctest: +SKIP
+    >>> people.pluck("age").max().compute()  # doctest: +SKIP
+    120
     """
     try:
         import mimesis  # noqa: F401
@@ -101,7 +108,44 @@ def make_people(
         raise ImportError(
             "make_people needs the package mimesis. Try:\n  python -m pip install mimesis"
         ) from error
-    raise NotImplementedError(
-        "make_people returns a bag, and this version of weft has no bags yet (weft.bag); "
-        "weft.datasets.timeseries makes a dataframe"
+    from weft._weft import bag_layer
+    from weft.bag.core import Bag
+    from weft.base import tokenize
+
+    draw = random.Random(seed)
+    seeds = [draw.getrandbits(32) for _ in range(npartitions)]
+    name = f"people-{tokenize(npartitions, records_per_partition, seeds, locale)}"
+    make = _People(seeds, records_per_partition, locale)
+    return Bag._of(
+        bag_layer(name, npartitions, make, ["index"], label="make-people", lazy=False), npartitions
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _People:
+    """Makes partition ``i``."""
+
+    seeds: list[int]
+    records: int
+    locale: str
+
+    def __call__(self, index: int) -> list[dict[str, Any]]:
+        from mimesis import Generic
+        from mimesis.locales import Locale
+
+        make = Generic(locale=Locale(self.locale), seed=self.seeds[index])
+        ages = random.Random(self.seeds[index])
+        return [
+            {
+                "age": ages.randint(0, 120),
+                "name": (make.person.name(), make.person.surname()),
+                "occupation": make.person.occupation(),
+                "telephone": make.person.telephone(),
+                "address": {"address": make.address.address(), "city": make.address.city()},
+                "credit-card": {
+                    "number": make.payment.credit_card_number(),
+                    "expiration-date": make.payment.credit_card_expiration_date(),
+                },
+            }
+            for _ in range(self.records)
+        ]

@@ -108,3 +108,15 @@ def test_make_people_says_what_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "mimesis", None)
     with pytest.raises(ImportError, match="python -m pip install mimesis"):
         weft.datasets.make_people()
+
+
+def test_make_people():
+    pytest.importorskip("mimesis")
+    people = weft.datasets.make_people(npartitions=3, records_per_partition=4, seed=7)
+    assert people.count().compute(scheduler="sync") == 12
+    first = people.take(2)
+    assert set(first[0]) == {"age", "name", "occupation", "telephone", "address", "credit-card"}
+    again = weft.datasets.make_people(npartitions=3, records_per_partition=4, seed=7)
+    assert again.compute(scheduler="sync") == people.compute(scheduler="sync")
+    other = weft.datasets.make_people(npartitions=3, records_per_partition=4, seed=8)
+    assert other.take(2) != first

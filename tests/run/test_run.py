@@ -121,7 +121,7 @@ def test_commands():
     assert re.fullmatch(r"weft \d+\.\d+.*\n", output("--version"))
     done = weft("weave")
     assert done.returncode == 2
-    assert "no command 'weave'" in done.stderr
+    assert "No such command 'weave'" in done.stderr
 
 
 def test_other_peoples_tests(tmp_path):
@@ -138,3 +138,23 @@ def test_xarrays_tests_of_dask(tmp_path):
     said = weft("run", *args, cwd=tmp_path, timeout=390).stdout.splitlines()[-1]
     counts = {name: int(n) for n, name in re.findall(r"(\d+) (passed|failed|error)", said)}
     assert counts["passed"] >= 0.9 * sum(counts.values()), said
+
+
+def test_settings(tmp_path):
+    env = {"WEFT_CONFIG": str(tmp_path)}
+    assert output("config", "set", "array.chunk-size", "1MiB", env=env).endswith(
+        f"saved to {tmp_path / 'weft.yaml'}\n"
+    )
+    assert output("config", "get", "array.chunk-size", env=env) == "1MiB\n"
+    assert f"{tmp_path / 'weft.yaml'}  [array.chunk-size=1MiB]" in output(
+        "config", "find", "array.chunk-size", env=env
+    )
+    assert "chunk-size: 1MiB" in output("config", "list", env=env)
+    assert json.loads(output("info", "versions"))["weft"] is not None
+    missing = weft("config", "get", "no.such.key", env=env)
+    assert missing.returncode == 1
+    assert "Section not found: no.such.key" in missing.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "weft.yaml"]
+    (tmp_path / "file").write_text("")
+    done = weft("config", "set", "a.b", "1", "--file", tmp_path / "file" / "x.yaml", env=env)
+    assert done.stderr.startswith("Error: cannot write")

@@ -1,4 +1,4 @@
-"""The command line: ``weft run``, ``weft doctor``."""
+"""The command line: ``weft run``, ``weft doctor``; everything else is `weft.cli`'s."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ weft: Dask's API on a Rust engine
   weft run -c CODE [ARG ...]           as python -c
   weft run PROGRAM [ARG ...]           any program: weft run jupyter lab
   weft doctor PATH ... [--json]        which names of Dask's files use, and weft's state for each
+  weft config get|set|find|list ...    settings
+  weft info versions                   what is installed
   weft --version
 """
 
@@ -28,6 +30,22 @@ def _doctor(args: Sequence[str]) -> int:
     from weft._run.doctor import main
 
     return main(args)
+
+
+def _other(args: Sequence[str]) -> int:
+    """The commands that click knows: weft's on settings, and those that packages add."""
+    try:
+        from weft.cli import run_cli
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        print(
+            f"weft: no command {args[0]!r} without click: pip install click\n\n{USAGE}",
+            end="",
+            file=sys.stderr,
+        )
+        return 2
+    return run_cli(list(args))
 
 
 #: The subcommands: each takes the arguments that follow it and gives the exit status.
@@ -47,8 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     command = COMMANDS.get(args[0])
     if command is None:
-        print(f"weft: no command {args[0]!r}\n\n{USAGE}", end="", file=sys.stderr)
-        return 2
+        return _other(args)
     if args[1:2] in (["-h"], ["--help"]):
         print(USAGE, end="")
         return 0
