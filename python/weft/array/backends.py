@@ -25,7 +25,11 @@ to_cupy_dispatch = Dispatch("to_cupy")
 
 def _divide(x1: Any, x2: Any, out: Any = None, dtype: Any = None) -> Any:
     """``x1 / x2`` in the dtype that a mean has."""
-    if dtype is None or not np.can_cast(np.result_type(x1, x2), dtype, "same_kind"):
+    if (
+        dtype is None
+        or np.dtype(dtype).kind not in "fc"
+        or not np.can_cast(np.result_type(x1, x2), dtype, "same_kind")
+    ):
         x = np.true_divide(x1, x2)
         return x if dtype is None else x.astype(dtype)
     return np.true_divide(x1, x2, out=out, dtype=dtype)

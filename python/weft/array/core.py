@@ -65,13 +65,7 @@ def _defers(array: Any, other: Any) -> bool:
         return True
     if hasattr(other, "__array_ufunc__") and other.__array_ufunc__ is None:
         return True
-    if (
-        hasattr(other, "__array_ufunc__")
-        and not is_valid_chunk_type(type(other))
-        and not is_dask_collection(other)
-    ):
-        return True
-    return False
+    return hasattr(other, "__array_ufunc__") and not is_valid_chunk_type(type(other))
 
 
 class Array(DaskMethodsMixin):
@@ -870,7 +864,9 @@ def _defers_ufunc(x: Any) -> bool:
         return False
     if is_upcast_type(type(x)):
         return True
-    return not is_valid_chunk_type(type(x)) and not is_dask_collection(x) and hasattr(x, "__array_ufunc__")
+    if is_dask_collection(x) and type(x).__module__.startswith("weft."):
+        return False
+    return not is_valid_chunk_type(type(x)) and hasattr(x, "__array_ufunc__")
 
 
 def _computed_arguments(x: Any) -> Any:
@@ -1043,6 +1039,8 @@ def _ones_like(x: Any) -> Any:
 def is_scalar_for_elemwise(arg: Any) -> bool:
     """Whether an operand is passed to each task as it is."""
     shape = getattr(arg, "shape", None)
+    if isinstance(arg, type):
+        shape = None
     return (
         np.isscalar(arg)
         or (shape is not None and not all(map(lambda n: n is not None, shape)))

@@ -225,7 +225,7 @@ def qr(a: Any) -> Any:
     )
 
 
-def svd(a: Any, coerce_signs: bool = True) -> Any:
+def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> Any:
     """Singular value decomposition of a matrix that is cut along one axis.
 
     Parameters
@@ -233,6 +233,8 @@ def svd(a: Any, coerce_signs: bool = True) -> Any:
     a : Array
     coerce_signs : bool
         Whether the signs follow from the content; see `svd_flip`.
+    full_matrices : bool
+        Only False: ``u`` and ``v`` have as many columns and rows as there are singular values.
 
     Returns
     -------
@@ -241,7 +243,7 @@ def svd(a: Any, coerce_signs: bool = True) -> Any:
     Raises
     ------
     ValueError, NotImplementedError
-        If it has not two axes, or both are cut.
+        If it has not two axes, if both are cut, or if full matrices are asked for.
 
     Examples
     --------
@@ -250,6 +252,11 @@ def svd(a: Any, coerce_signs: bool = True) -> Any:
     >>> s.shape
     (2,)
     """
+    if full_matrices:
+        raise NotImplementedError(
+            f"svd with full_matrices=True is not implemented: the square factors of an array of shape {a.shape} "
+            "would be dense; use full_matrices=False"
+        )
     if a.ndim != 2:
         raise ValueError(f"Array must be 2D.\nInput shape: {a.shape}\nInput ndim: {a.ndim}\n")
     if a.numblocks[0] > 1 and a.numblocks[1] > 1:
@@ -439,7 +446,7 @@ def lu(a: Any) -> Any:
             key("lu", step, step),
             _lu_diagonal,
             diag,
-            List(*(ref("l", step, p) for p in range(step))),
+            List(*(ref("lt", step, p) for p in range(step))),
             List(*(ref("u", p, step) for p in range(step))),
         )
         for k, i in (("p", 0), ("l", 1), ("u", 2)):
@@ -452,7 +459,7 @@ def lu(a: Any) -> Any:
                 _lu_right,
                 ref("lu", step, step),
                 TaskRef((a.name, step, j)),
-                List(*(ref("l", step, p) for p in range(step))),
+                List(*(ref("lt", step, p) for p in range(step))),
                 List(*(ref("u", p, j) for p in range(step))),
             )
             # Rows below: their pivots come later and are applied to these blocks then.
@@ -494,7 +501,7 @@ def _less(x: Any, ls: list, us: list) -> Any:
 
 def _lu_diagonal(x: Any, ls: list, us: list) -> Any:
     linalg = _scipy()
-    # The blocks of L in this row carry this row's pivots, which are not known yet: they come without.
+    # This row's pivots come out of this very step: what is taken off are the blocks of L before pivoting.
     return linalg.lu(_less(x, ls, us))
 
 

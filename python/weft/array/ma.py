@@ -167,37 +167,40 @@ def set_fill_value(a, fill_value):
 
 @derived_from(np.ma)
 def average(a, axis=None, weights=None, returned=False, keepdims=False):
+    from weft.array.routines import _weights_along
     from weft.array.routines import average as plain
 
     if weights is not None:
         # What is masked has no weight.
-        a, weights = asanyarray(a), asanyarray(weights)
-        if a.shape == weights.shape:
-            weights = elemwise(_masked_as, weights, a)
+        a = asanyarray(a)
+        weights = elemwise(_masked_as, _weights_along(a, asanyarray(weights), axis), a)
     return plain(a, axis=axis, weights=weights, returned=returned, keepdims=keepdims)
 
 
 def _masked_as(weights, a):
-    return np.ma.array(weights, mask=np.ma.getmaskarray(a)) if np.ma.isMA(a) else weights
+    if not np.ma.isMA(a):
+        return weights
+    return np.ma.array(np.broadcast_to(weights, a.shape), mask=np.ma.getmaskarray(a))
 
 
 @derived_from(np.ma)
 def count(a, axis=None, keepdims=False):
     from weft.array.reductions import reduction
 
-    def whole(x, axis=None, keepdims=False):
-        return np.asarray(np.ma.count(np.ma.asanyarray(x), axis=axis, keepdims=keepdims))
-
     return reduction(
         asanyarray(a),
-        whole,
+        _count_block,
         np.sum,
         axis=axis,
         keepdims=keepdims,
         dtype=np.intp,
         name="count",
-        meta=np.empty((0,) * 0),
+        meta=np.empty(0, np.intp),
     )
+
+
+def _count_block(x, axis=None, keepdims=False):
+    return np.asarray(np.ma.count(np.ma.asanyarray(x), axis=axis, keepdims=keepdims))
 
 
 @derived_from(np.ma)

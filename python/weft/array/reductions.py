@@ -558,6 +558,8 @@ def _pair(pairs: Any, key: str, axis: Any) -> Any:
     """One entry of each of nested lists of dicts, as one array."""
     from weft.array.blockwise import concatenate_axes
 
+    if not len(axis) and not isinstance(pairs, list):
+        return pairs[key]
     if not isinstance(pairs, list):
         pairs = [pairs]
 
@@ -751,11 +753,7 @@ def moment_agg(
         result = divide(value, denominator, dtype=dtype)
     if not keepdims:
         result = result.reshape([s for i, s in enumerate(result.shape) if i not in axis])
-    return (
-        result[()]
-        if isinstance(result, np.ndarray) and result.ndim == 0 and type(result) is np.ndarray
-        else result
-    )
+    return result[()] if isinstance(result, np.ndarray) and result.ndim == 0 else result
 
 
 def moment(
@@ -976,9 +974,10 @@ class _ArgStep:
             return {"vals": vals, "arg": arg}
         if self.check_nan and vals.dtype.kind in "fc" and np.isnan(vals).any():
             raise ValueError("All NaN slice encountered")
-        return (
-            arg if self.keepdims else arg.reshape([n for i, n in enumerate(arg.shape) if i not in self.axis])
-        )
+        if self.keepdims:
+            return arg
+        arg = arg.reshape([n for i, n in enumerate(arg.shape) if i not in self.axis])
+        return arg[()] if arg.ndim == 0 else arg
 
     def __dask_tokenize__(self) -> Any:
         return (self.argfunc, self.axis, self.last, self.check_nan, self.keepdims)
@@ -1205,17 +1204,18 @@ def _then(binop: Any, before: Any, block: Any, axis: int, ident: Any, dtype: Any
     return binop(before, _last(block, axis, ident, dtype))
 
 
+# Under the masks of cumulated blocks is what has come together so far.
+
+
 def _cumsum_merge(a: Any, b: Any) -> Any:
     if np.ma.isMA(a) or np.ma.isMA(b):
-        values = np.ma.getdata(a) if not np.ma.isMA(a) else a.filled(0)
-        return np.ma.array(values + np.ma.getdata(b), mask=np.ma.getmaskarray(b))
+        return np.ma.array(np.ma.getdata(a) + np.ma.getdata(b), mask=np.ma.getmaskarray(b))
     return a + b
 
 
 def _cumprod_merge(a: Any, b: Any) -> Any:
     if np.ma.isMA(a) or np.ma.isMA(b):
-        values = np.ma.getdata(a) if not np.ma.isMA(a) else a.filled(1)
-        return np.ma.array(values * np.ma.getdata(b), mask=np.ma.getmaskarray(b))
+        return np.ma.array(np.ma.getdata(a) * np.ma.getdata(b), mask=np.ma.getmaskarray(b))
     return a * b
 
 

@@ -42,7 +42,10 @@ def array(x, dtype=None, ndmin=None, *, like=None):
 
 @derived_from(np)
 def result_type(*args):
-    args = [a.dtype if is_scalar_for_elemwise(a) and hasattr(a, "dtype") else a for a in args]
+    args = [
+        a.dtype if is_scalar_for_elemwise(a) and hasattr(a, "dtype") and not isinstance(a, type) else a
+        for a in args
+    ]
     return np.result_type(
         *(a._meta if hasattr(a, "_meta") and a.ndim else a.dtype if hasattr(a, "_meta") else a for a in args)
     )
@@ -243,7 +246,9 @@ def squeeze(a, axis=None):
         raise ValueError("cannot squeeze axis with size other than one")
     if not axis:
         return a
-    return a[tuple(0 if i in axis else slice(None) for i in range(a.ndim))]
+    result = a[tuple(0 if i in axis else slice(None) for i in range(a.ndim))]
+    # An integer index takes an element out of a block; squeezing leaves an array.
+    return result if result.ndim else result.map_blocks(np.asanyarray, dtype=a.dtype, meta=result._meta)
 
 
 @derived_from(np)
@@ -406,6 +411,8 @@ def _tensordot(a, b, axes, is_sparse=False):
 
 @derived_from(np)
 def tensordot(lhs, rhs, axes=2):
+    from weft.array.core import PerformanceWarning
+
     lhs = lhs if hasattr(lhs, "dask") else asarray(lhs)
     rhs = rhs if hasattr(rhs, "dask") else asarray(rhs)
     if isinstance(axes, Iterable):
@@ -423,6 +430,13 @@ def tensordot(lhs, rhs, axes=2):
     ):
         raise ValueError(
             f"shape-mismatch for sum: {lhs.shape} and {rhs.shape} along {left_axes} and {right_axes}"
+        )
+    before = builtins.max(lhs.npartitions, rhs.npartitions)
+    summed = math.prod(lhs.numblocks[a] for a in left_axes)
+    after = lhs.npartitions // summed * (rhs.npartitions // math.prod(rhs.numblocks[b] for b in right_axes))
+    if after >= before * 10:
+        warnings.warn(
+            f"Increasing number of chunks by factor of {after // before}", PerformanceWarning, stacklevel=2
         )
     dtype = np.promote_types(lhs.dtype, rhs.dtype)
     left = list(range(lhs.ndim))
@@ -653,7 +667,9 @@ def roll(array, shift, axis=None):
         i = validate_axis(i, result.ndim)
         before = (slice(None),) * i
         result = concatenate([result[(*before, slice(s, None))], result[(*before, slice(s))]], axis=i)
-    return result.reshape(array.shape)
+    result = result.reshape(array.shape)
+    # Writing into what was rolled by nothing must not show in the array itself.
+    return result.copy() if result is array and hasattr(array, "dask") else result
 
 
 @derived_from(np)
@@ -758,6 +774,13 @@ def append(arr, values, axis=None):
             arr = arr.ravel()
         values = ravel(asanyarray(values))
         axis = arr.ndim - 1
+    values = asanyarray(values)
+    axis = validate_axis(axis, arr.ndim)
+    if values.ndim != arr.ndim:
+        raise ValueError(
+            f"all the input arrays must have same number of dimensions, but arr has shape {arr.shape} and "
+            f"values has shape {values.shape}"
+        )
     return concatenate((arr, values), axis=axis)
 
 
@@ -851,23 +874,19 @@ def select(condlist, choicelist, default=0):
 
     if len(condlist) != len(choicelist):
         raise ValueError("list of cases must be same length as list of conditions")
-    if not condlist:
+    if not len(condlist):
         raise ValueError("select with an empty condition list is not possible")
-    choices = [asarray(c) for c in choicelist]
+    conditions, choices = [asarray(c) for c in condlist], [asarray(c) for c in choicelist]
     try:
-        dtype = (
-            np.result_type(*choicelist, default)
-            if not builtins.any(hasattr(c, "dask") for c in choicelist)
-            else result_type(*choices)
-        )
+        dtype = result_type(*choices, default)
     except TypeError as e:
         raise TypeError(
             f"Choicelist elements do not have a common dtype. The original error message was: {e}"
         ) from None
-    for i, cond in enumerate(condlist):
-        if np.asarray(cond).dtype != bool if not hasattr(cond, "dtype") else cond.dtype != bool:
-            raise TypeError(f"invalid entry {i} in condlist: should be boolean ndarray")
-    return elemwise(_select, default, *condlist, *choices, dtype=dtype, count=len(condlist))
+    for i, cond in enumerate(conditions):
+        if cond.dtype != bool:
+            raise TypeError(f"invalid entry {i} in condlist: should be boolean ndarray, not {cond.dtype}")
+    return elemwise(_select, default, *conditions, *choices, dtype=dtype, count=len(conditions))
 
 
 def _select(default, *args, count):
@@ -946,11 +965,15 @@ def isnull(values: Any) -> Any:
     >>> da.isnull(da.from_array(np.array([1.0, np.nan]), chunks=2)).compute()
     array([False,  True])
     """
-    import pandas as pd
-
     from weft.array.core import elemwise
 
-    return elemwise(pd.isnull, values, dtype="bool")
+    return elemwise(_isnull, values, dtype="bool")
+
+
+def _isnull(values: Any) -> Any:
+    import pandas as pd
+
+    return np.asarray(pd.isnull(values))
 
 
 def notnull(values: Any) -> Any:
@@ -998,20 +1021,11 @@ def average(a, axis=None, weights=None, returned=False, keepdims=False):
         avg = a.mean(axis, keepdims=keepdims)
         scl = avg.dtype.type(a.size / avg.size)
     else:
-        wgt = asanyarray(weights)
+        wgt = _weights_along(a, asanyarray(weights), axis)
         if issubclass(a.dtype.type, (np.integer, np.bool_)):
             dtype = np.result_type(a.dtype, wgt.dtype, "f8")
         else:
             dtype = np.result_type(a.dtype, wgt.dtype)
-        if a.shape != wgt.shape:
-            if axis is None:
-                raise TypeError("Axis must be specified when shapes of a and weights differ.")
-            if wgt.ndim != 1:
-                raise TypeError("1D weights expected when shapes of a and weights differ.")
-            if wgt.shape[0] != a.shape[axis]:
-                raise ValueError("Length of weights not compatible with specified axis.")
-            wgt = broadcast_to(wgt, (a.ndim - 1) * (1,) + wgt.shape)
-            wgt = wgt.swapaxes(-1, axis)
         scl = wgt.sum(axis=axis, dtype=dtype, keepdims=keepdims)
         avg = (a * wgt).sum(axis, dtype=dtype, keepdims=keepdims) / scl
     if returned:
@@ -1021,27 +1035,97 @@ def average(a, axis=None, weights=None, returned=False, keepdims=False):
     return avg
 
 
+def _weights_along(a, weights, axis):
+    """Weights in an array's shape, or in one that is broadcast to it."""
+    if a.shape == weights.shape:
+        return weights
+    if axis is None:
+        raise TypeError(
+            f"Axis must be specified when shapes of a and weights differ: they are {a.shape} and {weights.shape}."
+        )
+    if weights.ndim != 1:
+        raise TypeError(
+            f"1D weights expected when shapes of a and weights differ: they are {a.shape} and {weights.shape}."
+        )
+    if weights.shape[0] != a.shape[axis]:
+        raise ValueError(
+            f"Length of weights not compatible with specified axis: {weights.shape[0]} weights for axis {axis} "
+            f"of shape {a.shape}."
+        )
+    return broadcast_to(weights, (a.ndim - 1) * (1,) + weights.shape).swapaxes(-1, axis)
+
+
 @derived_from(np)
-def cov(m, y=None, rowvar=1, bias=0, ddof=None):
+def cov(m, y=None, rowvar=1, bias=0, ddof=None, fweights=None, aweights=None):
     if ddof is not None and ddof != int(ddof):
         raise ValueError("ddof must be integer")
     m = asarray(m)
     dtype = result_type(m, np.float64) if y is None else result_type(m, asarray(y), np.float64)
     X = array(m, ndmin=2, dtype=dtype)
-    if X.shape[0] == 1:
-        rowvar = 1
-    axis, N = (0, X.shape[1]) if rowvar else (1, X.shape[0])
+    if not rowvar and m.ndim != 1:
+        X = X.T
     ddof = (0 if bias else 1) if ddof is None else ddof
-    fact = float(N - ddof)
-    if fact <= 0:
-        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
-        fact = 0.0
     if y is not None:
-        X = concatenate((X, array(asarray(y), ndmin=2, dtype=dtype)), axis)
-    X = X - X.mean(axis=1 - axis, keepdims=True)
-    if not rowvar:
-        return (dot(X.T, X.conj()) / fact).squeeze()
-    return (dot(X, X.T.conj()) / fact).squeeze()
+        y = array(asarray(y), ndmin=2, dtype=dtype)
+        if not rowvar and y.shape[0] != 1:
+            y = y.T
+        X = concatenate((X, y), 0)
+    N = X.shape[1]
+    counts, importance = _frequencies(fweights, N), _importance(aweights, N)
+    weights = counts if importance is None else importance if counts is None else counts * importance
+    if weights is None:
+        fact = float(N - ddof)
+        if fact <= 0:
+            warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
+            fact = 0.0
+        X = X - X.mean(axis=1, keepdims=True)
+        return (dot(X, X.T.conj()) / fact).squeeze()
+    total = weights.sum()
+    lost = 0 if ddof == 0 else ddof if importance is None else ddof * (weights * importance).sum() / total
+    X = X - (X * weights).sum(axis=1, keepdims=True) / total
+    free = (total - lost).map_blocks(_degrees_of_freedom, dtype=float)
+    return (dot(X, (X * weights).T.conj()) / free).squeeze()
+
+
+def _degrees_of_freedom(free):
+    if free <= 0:
+        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
+        return np.zeros_like(free, dtype=float)[()]
+    return np.asarray(free, dtype=float)[()]
+
+
+def _frequencies(fweights, n):
+    if fweights is None:
+        return None
+    fweights = asarray(fweights)
+    if fweights.dtype.kind not in "iub":
+        whole = fweights.map_blocks(_whole_numbers, dtype=float)
+        fweights = whole
+    return _weights(fweights.astype(float), n, "fweights")
+
+
+def _whole_numbers(weights):
+    if not np.all(weights == np.around(weights)):
+        raise TypeError("fweights must be integer")
+    return weights.astype(float)
+
+
+def _importance(aweights, n):
+    return None if aweights is None else _weights(asarray(aweights).astype(float), n, "aweights")
+
+
+def _weights(weights, n, name):
+    if weights.ndim > 1:
+        raise RuntimeError(f"cannot handle multidimensional {name}: they have shape {weights.shape}")
+    if weights.shape[0] != n:
+        raise RuntimeError(f"incompatible numbers of samples and {name}: {n} and {weights.shape[0]}")
+    return weights.map_blocks(partial(_not_negative, name=name), dtype=float)
+
+
+def _not_negative(weights, name):
+    if np.any(weights < 0):
+        raise ValueError(f"{name} cannot be negative")
+    return weights
 
 
 @derived_from(np)
@@ -1177,7 +1261,7 @@ def histogram(a, bins=None, range=None, normed=False, weights=None, density=None
     a = asarray(a) if not hasattr(a, "dask") else a
     lazy_bins = is_dask_collection(bins)
     lazy_range = is_dask_collection(range) or (
-        range is not None
+        np.iterable(range)
         and not is_dask_collection(range)
         and builtins.any(is_dask_collection(r) for r in range)
     )
@@ -1212,6 +1296,8 @@ def histogram(a, bins=None, range=None, normed=False, weights=None, density=None
             )
     if range is not None:
         try:
+            if not np.iterable(range):
+                raise TypeError
             if len(range) != 2:
                 raise ValueError(f"range must be a sequence or array of length 2, but got {len(range)} items")
             if isinstance(range, (Array, np.ndarray)) and range.shape != (2,):
@@ -1297,7 +1383,9 @@ def histogram(a, bins=None, range=None, normed=False, weights=None, density=None
     )
     counts = parts.sum(axis=0)
     out_edges = (
-        edges
+        bins
+        if isinstance(bins, Array) and not scalar_bins
+        else edges
         if lazy_bins or lazy_range or hasattr(bins, "dask")
         else np.asarray(bins)
         if not scalar_bins
@@ -1353,7 +1441,12 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
     dc_range = builtins.any(is_dask_collection(r) for r in range) if range is not None else False
     if dc_bins or dc_range:
         raise NotImplementedError("Passing dask collections to bins=... or range=... is not supported.")
-    separate = not (hasattr(sample, "ndim") and sample.ndim == 2)
+    if hasattr(sample, "ndim") and sample.ndim != 2:
+        raise ValueError(
+            "Single array input to histogramdd should be columnar: (samples, dimensions), "
+            f"not of shape {sample.shape}"
+        )
+    separate = not hasattr(sample, "ndim")
     if separate:
         columns = list(sample)
         D = len(columns)
@@ -1368,7 +1461,9 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
         n_chunks = sample.chunks[0]
     if weights is not None and weights.chunks[0] != n_chunks:
         raise ValueError(
-            "Input array and weights must have the same shape and chunk structure along the first dimension."
+            "Input arrays and weights must have the same shape and chunk structure."
+            if separate
+            else "Input array and weights must have the same shape and chunk structure along the first dimension."
         )
     if isinstance(bins, (list, tuple)) and len(bins) != D:
         raise ValueError("The dimension of bins must be equal to the dimension of the sample.")
@@ -1588,15 +1683,39 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
         dims = (dims,)
     if is_dask_collection(dims) or builtins.any(is_dask_collection(d) for d in dims):
         raise NotImplementedError(f"Dask types are not supported in the `dims` argument: {dims!r}")
+    if hasattr(multi_index, "dask"):
+        if multi_index.dtype.kind not in "iu":
+            raise TypeError(f"only int indices permitted, got {multi_index.dtype}")
+        # The rows are counted in the blocks: nobody may know how many there are before.
+        every = tuple(range(multi_index.ndim))
+        return blockwise(
+            _ravel_multi_rows,
+            every[1:],
+            multi_index,
+            every,
+            concatenate=True,
+            dims=tuple(dims),
+            mode=mode,
+            order=order,
+            dtype=np.intp,
+            meta=np.empty((0,) * (multi_index.ndim - 1), np.intp),
+        )
     if is_arraylike(multi_index):
-        arrays = list(multi_index) if hasattr(multi_index, "dask") else [asarray(m) for m in multi_index]
+        arrays = [asarray(m) for m in multi_index]
     else:
         arrays = list(broadcast_arrays(*multi_index))
+    for a in arrays:
+        if a.dtype.kind not in "iu":
+            raise TypeError(f"only int indices permitted, got {a.dtype}")
     if len(arrays) != len(dims):
         raise ValueError(f"parameter multi_index must be a sequence of length {len(dims)}")
     from weft.array.core import elemwise
 
     return elemwise(_ravel_multi, *arrays, dims=tuple(dims), mode=mode, order=order, dtype=np.intp)
+
+
+def _ravel_multi_rows(rows, dims, mode, order):
+    return np.ravel_multi_index(tuple(rows), dims, mode=mode, order=order)
 
 
 def _ravel_multi(*arrays, dims, mode, order):

@@ -1,4 +1,8 @@
-"""Tests and moments, as in `scipy.stats`."""
+"""Tests and moments, as in `scipy.stats`.
+
+Moments are arrays. Tests are lazy named tuples: ``statistic, pvalue = ttest_ind(a, b)`` stays lazy, and
+``ttest_ind(a, b).compute()`` gives the numbers.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import numpy as np
 
 from weft.array.core import asarray
 from weft.array.routines import where
+from weft.delayed import delayed
 from weft.utils import import_required
 
 __all__ = [
@@ -54,6 +59,11 @@ def _apply(function: Any, *args: Any) -> Any:
     return elemwise(function, *args, dtype=float)
 
 
+def _result(kind: Any, statistic: Any, pvalue: Any) -> Any:
+    """Both as one lazy named tuple: ``.compute()`` gives what SciPy gives, and it can be unpacked."""
+    return delayed(kind, nout=2)(statistic, pvalue)
+
+
 def _t_probability(df: Any, t: Any) -> Any:
     return _distributions().t.sf(np.abs(t), df) * 2
 
@@ -87,7 +97,7 @@ def ttest_ind(a: Any, b: Any, axis: int = 0, equal_var: bool = True) -> Any:
         df = where(np.isnan(df), 1, df)
         denominator = _sqrt(p1 + p2)
     t = (a.mean(axis) - b.mean(axis)) / denominator
-    return Ttest_indResult(t, _apply(_t_probability, df, t))
+    return _result(Ttest_indResult, t, _apply(_t_probability, df, t))
 
 
 def ttest_1samp(a: Any, popmean: Any, axis: int = 0, nan_policy: str = "propagate") -> Any:
@@ -95,13 +105,13 @@ def ttest_1samp(a: Any, popmean: Any, axis: int = 0, nan_policy: str = "propagat
     _omit(nan_policy)
     n = a.shape[axis]
     t = (a.mean(axis) - popmean) / _sqrt(a.var(axis, ddof=1) / float(n))
-    return Ttest_1sampResult(t, _apply(_t_probability, n - 1, t))
+    return _result(Ttest_1sampResult, t, _apply(_t_probability, n - 1, t))
 
 
 def ttest_rel(a: Any, b: Any, axis: int = 0, nan_policy: str = "propagate") -> Any:
     """The t-test of two related samples; see `scipy.stats.ttest_rel`."""
     _omit(nan_policy)
-    return Ttest_relResult(*ttest_1samp((a - b).astype(np.float64), 0, axis))
+    return _result(Ttest_relResult, *ttest_1samp((a - b).astype(np.float64), 0, axis))
 
 
 def chisquare(f_obs: Any, f_exp: Any = None, ddof: int = 0, axis: int = 0) -> Any:
@@ -141,7 +151,7 @@ def power_divergence(f_obs: Any, f_exp: Any = None, ddof: int = 0, axis: int = 0
         terms = f_obs * ((f_obs / f_exp) ** lambda_ - 1) / (0.5 * lambda_ * (lambda_ + 1))
     statistic = terms.sum(axis=axis)
     count = f_obs.shape[axis] if axis is not None else f_obs.size
-    return Power_divergenceResult(statistic, _apply(_chi2_probability, statistic, count - 1 - ddof))
+    return _result(Power_divergenceResult, statistic, _apply(_chi2_probability, statistic, count - 1 - ddof))
 
 
 def _xlogy(x: Any, y: Any) -> Any:
@@ -164,12 +174,24 @@ def moment(a: Any, moment: int = 1, axis: Any = 0, nan_policy: str = "propagate"
     return central(a, moment, axis=axis)
 
 
+def _ratio(moment: Any, power: Any, degenerate: Any) -> Any:
+    return np.where(degenerate, 0.0, moment / np.where(degenerate, 1, power))[()]
+
+
+def _skew_ratio(m2: Any, m3: Any) -> Any:
+    return _ratio(m3, m2**1.5, m2 == 0)
+
+
+def _kurtosis_ratio(m2: Any, m4: Any) -> Any:
+    return _ratio(m4, m2**2.0, m2 == 0)
+
+
 def skew(a: Any, axis: Any = 0, bias: bool = True, nan_policy: str = "propagate") -> Any:
     """Skewness; see `scipy.stats.skew`."""
     _omit(nan_policy)
     n = a.shape[axis]
     m2, m3 = moment(a, 2, axis), moment(a, 3, axis)
-    values = where(m2 == 0, 0, m3 / where(m2 == 0, 1, m2) ** 1.5)
+    values = _apply(_skew_ratio, m2, m3)
     if not bias and n > 2:
         values = where(m2 > 0, math.sqrt((n - 1.0) * n) / (n - 2.0) * values, values)
     return values
@@ -182,7 +204,7 @@ def kurtosis(
     _omit(nan_policy)
     n = a.shape[axis]
     m2, m4 = moment(a, 2, axis), moment(a, 4, axis)
-    values = where(m2 == 0, 0, m4 / where(m2 == 0, 1, m2) ** 2.0)
+    values = _apply(_kurtosis_ratio, m2, m4)
     if not bias and n > 3:
         unbiased = 1.0 / (n - 2) / (n - 3) * ((n**2 - 1.0) * values - 3 * (n - 1) ** 2.0)
         values = where(m2 > 0, unbiased + 3.0, values)
@@ -226,26 +248,34 @@ def skewtest(a: Any, axis: int = 0, nan_policy: str = "propagate") -> Any:
     ValueError
         If there are fewer than 8 samples.
     """
+    z = _skew_statistic(a, axis, nan_policy)
+    return _result(SkewtestResult, z, _apply(_normal_probability, z))
+
+
+def _skew_statistic(a: Any, axis: int, nan_policy: str) -> Any:
+    _omit(nan_policy)
     n = a.shape[axis]
     if n < 8:
         raise ValueError(f"skewtest is not valid with less than 8 samples; {n} samples were given.")
-    z = _apply(partial(_skew_z, n=n), skew(a, axis, nan_policy=nan_policy))
-    return SkewtestResult(z, _apply(_normal_probability, z))
+    return _apply(partial(_skew_z, n=n), skew(a, axis))
 
 
 def kurtosistest(a: Any, axis: int = 0, nan_policy: str = "propagate") -> Any:
     """Whether the kurtosis is that of a normal distribution; see `scipy.stats.kurtosistest`."""
-    n = a.shape[axis]
-    z = _apply(partial(_kurtosis_z, n=n), kurtosis(a, axis, fisher=False, nan_policy=nan_policy))
-    return KurtosistestResult(z, _apply(_normal_probability, z))
+    z = _kurtosis_statistic(a, axis, nan_policy)
+    return _result(KurtosistestResult, z, _apply(_normal_probability, z))
+
+
+def _kurtosis_statistic(a: Any, axis: int, nan_policy: str) -> Any:
+    _omit(nan_policy)
+    return _apply(partial(_kurtosis_z, n=a.shape[axis]), kurtosis(a, axis, fisher=False))
 
 
 def normaltest(a: Any, axis: int = 0, nan_policy: str = "propagate") -> Any:
     """Whether a sample is of a normal distribution; see `scipy.stats.normaltest`."""
-    s, _ = skewtest(a, axis, nan_policy)
-    k, _ = kurtosistest(a, axis, nan_policy)
+    s, k = _skew_statistic(a, axis, nan_policy), _kurtosis_statistic(a, axis, nan_policy)
     k2 = s * s + k * k
-    return NormaltestResult(k2, _apply(_chi2_probability, k2, 2))
+    return _result(NormaltestResult, k2, _apply(_chi2_probability, k2, 2))
 
 
 def f_oneway(*args: Any) -> Any:
@@ -257,4 +287,4 @@ def f_oneway(*args: Any) -> Any:
     within = sum(((a - a.mean()) ** 2).sum() for a in samples)
     df_between, df_within = len(samples) - 1, total - len(samples)
     f = (between / df_between) / (within / df_within)
-    return F_onewayResult(f, _apply(_f_probability, f, df_between, df_within))
+    return _result(F_onewayResult, f, _apply(_f_probability, f, df_between, df_within))
