@@ -146,7 +146,12 @@ impl Expr {
         hasher.text(&dtype).number(plain as u64).text(exact.unwrap_or(""));
         let digest = hasher.finish();
         let name = exact.map_or_else(|| format!("{word}-{digest:032x}").into(), Arc::from);
-        Ok(Expr(Arc::new(Inner { op, inputs, chunks, dtype, plain, digest, name })))
+        Ok(Expr::assembled(op, inputs, Meta { chunks, dtype, plain }, digest, name))
+    }
+
+    pub(crate) fn assembled(op: Op, inputs: Vec<Expr>, meta: Meta, digest: u128, name: Arc<str>) -> Expr {
+        let Meta { chunks, dtype, plain } = meta;
+        Expr(Arc::new(Inner { op, inputs, chunks, dtype, plain, digest, name }))
     }
 
     /// Blocks at hand. `token` identifies them.

@@ -18,14 +18,17 @@ mod expr;
 mod fuse;
 pub mod kernel;
 mod lower;
+mod origin;
+mod restore;
 mod select;
 mod work;
 
 pub use build::Operand;
 pub use chunks::{AxisChunks, Chunks, Size};
 pub use error::ArrayError;
-pub use expr::{Expr, HostReads, HostStep, Meta, Op, Tasks};
-pub use lower::{Lowered, lower};
+pub use expr::{Expr, HostReads, HostStep, Meta, Op, Step, StepArg, Tasks};
+pub use lower::{Lowered, layer_of, lower};
+pub use origin::origin;
 pub use select::{Pick, Run, SelectAxis, Selection};
 
 /// The hash that identifies a text, for tokens made by the host.

@@ -45,28 +45,13 @@ impl Lowered {
 
 /// For each expression, what makes its blocks. Expressions share what they have in common.
 pub fn lower(exprs: &[Expr]) -> Result<Vec<Lowered>> {
-    let mut lowering = Lowering::default();
-    // On a stack of our own: chains of steps are long.
-    let mut pending: Vec<(Expr, Option<Plan>)> =
-        exprs.iter().rev().map(|expr| (expr.clone(), None)).collect();
-    while let Some((expr, plan)) = pending.pop() {
-        if lowering.layers.contains_key(&expr.digest()) {
-            continue;
-        }
-        match plan {
-            Some(plan) => {
-                let layer = lowering.build(&expr, &plan)?;
-                lowering.layers.insert(expr.digest(), layer);
-            }
-            None => {
-                let plan = Plan::of(&expr)?;
-                let below = plan.reads(&expr);
-                pending.push((expr, Some(plan)));
-                pending.extend(below.into_iter().rev().map(|expr| (expr, None)));
-            }
-        }
-    }
+    let lowering = Lowering::of(exprs)?;
     exprs.iter().map(|expr| lowering.lowered(expr)).collect()
+}
+
+/// The layer whose tasks are the blocks of one expression, even where they are other names of tasks.
+pub fn layer_of(expr: &Expr) -> Result<LayerRef> {
+    Lowering::of(std::slice::from_ref(expr))?.layer(expr)
 }
 
 /// What has to be known before an expression's layer is made.
@@ -110,6 +95,31 @@ struct Lowering {
 }
 
 impl Lowering {
+    fn of(exprs: &[Expr]) -> Result<Lowering> {
+        let mut lowering = Lowering::default();
+        // On a stack of our own: chains of steps are long.
+        let mut pending: Vec<(Expr, Option<Plan>)> =
+            exprs.iter().rev().map(|expr| (expr.clone(), None)).collect();
+        while let Some((expr, plan)) = pending.pop() {
+            if lowering.layers.contains_key(&expr.digest()) {
+                continue;
+            }
+            match plan {
+                Some(plan) => {
+                    let layer = crate::origin::remember(lowering.build(&expr, &plan)?, &expr);
+                    lowering.layers.insert(expr.digest(), layer);
+                }
+                None => {
+                    let plan = Plan::of(&expr)?;
+                    let below = plan.reads(&expr);
+                    pending.push((expr, Some(plan)));
+                    pending.extend(below.into_iter().rev().map(|expr| (expr, None)));
+                }
+            }
+        }
+        Ok(lowering)
+    }
+
     fn lowered(&self, expr: &Expr) -> Result<Lowered> {
         match expr.op() {
             Op::Tasks(tasks) => {

@@ -3,27 +3,28 @@
 //! A method gives a new handle, or raises `NotImplementedError`: no native kernel gives exactly
 //! NumPy's result, and the face makes a host step ([`ArrayExpr::host`]) of it.
 
-use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyIndexError, PyKeyError, PyNotImplementedError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyInt, PyList, PyString, PyTuple};
+use weft_array::kernel::Ufunc;
 use weft_array::kernel::reduce::Reduction;
-use weft_array::kernel::{Num, Scalar, Ufunc};
 use weft_array::{
-    ArrayError, AxisChunks, Chunks, Expr, HostReads, HostStep, Lowered, Meta, Op, Operand, Pick, Run,
-    SelectAxis, Selection, Tasks, lower,
+    ArrayError, Expr, HostReads, HostStep, Lowered, Op, Operand, Pick, Run, SelectAxis, Selection, Tasks,
+    lower,
 };
-use weft_data::{Lane, TaskError, Value, Work};
+use weft_data::{TaskError, Value};
 use weft_graph::{Axis, Key};
+
+use crate::array_chunks::{axis_from_py, chunks_from_py, chunks_to_py, meta, num, scalar, size_to_py};
+use crate::array_step::{Argument, Extent, PyStep, axis_rule, nested};
 
 use crate::graph::Graph;
 use crate::key::key_to_py;
 use crate::ndarray;
-use crate::task::{PyValue, host_error, value_to_py};
+use crate::task::{PyValue, host_error};
 
 /// An expression over arrays: immutable, shared, named by its content.
 ///
@@ -54,230 +55,17 @@ pub(crate) fn wrap(expr: Result<Expr, ArrayError>) -> PyResult<ArrayExpr> {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Chunks
-
-/// Tuples of ints, NaN where an extent is unknown.
-pub(crate) fn chunks_from_py(chunks: &Bound<'_, PyAny>) -> PyResult<Chunks> {
-    let mut axes = Vec::new();
-    for axis in chunks.try_iter()? {
-        axes.push(axis_from_py(&axis?)?);
-    }
-    Ok(Chunks::new(axes))
-}
-
-pub(crate) fn axis_from_py(axis: &Bound<'_, PyAny>) -> PyResult<AxisChunks> {
-    let mut sizes = Vec::with_capacity(axis.len().unwrap_or(0));
-    for size in axis.try_iter()? {
-        let size = size?;
-        sizes.push(match size.extract::<usize>() {
-            Ok(n) => Some(n),
-            Err(_) => match size.extract::<f64>() {
-                Ok(n) if n.is_nan() => None,
-                Ok(n) if n >= 0.0 && n.fract() == 0.0 => Some(n as usize),
-                _ => {
-                    return Err(PyValueError::new_err(format!(
-                        "the extent of a block must be an integer or nan, not {}",
-                        size.repr()?
-                    )));
-                }
-            },
-        });
-    }
-    Ok(AxisChunks::new(sizes))
-}
-
-pub(crate) fn chunks_to_py<'py>(py: Python<'py>, chunks: &Chunks) -> PyResult<Bound<'py, PyTuple>> {
-    let axes = chunks.axes().iter().map(|axis| axis_to_py(py, axis)).collect::<PyResult<Vec<_>>>()?;
-    PyTuple::new(py, axes)
-}
-
-fn axis_to_py<'py>(py: Python<'py>, axis: &AxisChunks) -> PyResult<Bound<'py, PyTuple>> {
-    let mut last: Option<(weft_array::Size, Bound<'py, PyAny>)> = None;
-    let sizes = axis.sizes().iter().map(|&size| match &last {
-        // Neighbours are mostly equal: one object for all of them.
-        Some((known, object)) if *known == size => object.clone(),
-        _ => {
-            let object = size_to_py(py, size);
-            last = Some((size, object.clone()));
-            object
-        }
-    });
-    PyTuple::new(py, sizes.collect::<Vec<_>>())
-}
-
-fn size_to_py(py: Python<'_>, size: weft_array::Size) -> Bound<'_, PyAny> {
-    match size {
-        Some(n) => PyInt::new(py, n).into_any(),
-        None => PyFloat::new(py, f64::NAN).into_any(),
-    }
-}
-
-fn meta(chunks: &Bound<'_, PyAny>, dtype: &str, plain: bool) -> PyResult<Meta> {
-    Ok(Meta { chunks: chunks_from_py(chunks)?, dtype: dtype.into(), plain })
-}
-
-// ---------------------------------------------------------------------------------------------
-// Steps of Python
-
-/// An argument of a step's function.
-enum Argument {
-    /// The next block that the task reads.
-    Block,
-    /// The next blocks, as nested lists: one level for each axis that the task reads more than one
-    /// position of.
-    Blocks(Vec<Extent>),
-    Constant(Py<PyAny>),
-}
-
-/// How many positions a task reads along one axis of an operand.
-enum Extent {
-    All(u32),
-    Group { own: u32, size: u32, of: u32 },
-}
-
-/// `function(*arguments)`, with the block's position first if `numbered`.
-struct PyStep {
-    function: Py<PyAny>,
-    name: String,
-    /// `None`: all blocks that the task reads, one after the other.
-    arguments: Option<Vec<Argument>>,
-    grid: Vec<u32>,
-    numbered: bool,
-}
-
-impl fmt::Debug for PyStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PyStep({})", self.name)
-    }
-}
-
-impl PyStep {
-    fn position(&self, index: u32) -> Vec<u32> {
-        let mut rest = index;
-        let mut position = vec![0; self.grid.len()];
-        for (at, &n) in position.iter_mut().zip(&self.grid).rev() {
-            *at = rest % n;
-            rest /= n;
-        }
-        position
-    }
-
-    fn call<'py>(&self, py: Python<'py>, index: u32, inputs: &mut [Value]) -> PyResult<Bound<'py, PyAny>> {
-        let position = self.position(index);
-        let mut args = Vec::with_capacity(inputs.len() + 1);
-        if self.numbered {
-            args.push(PyTuple::new(py, &position)?.into_any());
-        }
-        let mut blocks = inputs.iter_mut().map(|input| {
-            // Taken out, so that memory that nobody else looks at goes with the object.
-            let value = std::mem::replace(input, Value::Bytes(Arc::new([])));
-            value_to_py(py, &value)
-        });
-        let mut next = || {
-            let missing = || PyValueError::new_err(format!("{} got too few blocks", self.name));
-            blocks.next().unwrap_or_else(|| Err(missing()))
-        };
-        match &self.arguments {
-            None => {
-                for block in blocks {
-                    args.push(block?);
-                }
-            }
-            Some(arguments) => {
-                for argument in arguments {
-                    args.push(match argument {
-                        Argument::Block => next()?,
-                        Argument::Blocks(extents) => {
-                            let counts: Vec<u32> = extents
-                                .iter()
-                                .map(|extent| match *extent {
-                                    Extent::All(n) => n,
-                                    Extent::Group { own, size, of } => {
-                                        size.min(of.saturating_sub(position[own as usize] * size))
-                                    }
-                                })
-                                .collect();
-                            nested(py, &counts, &mut next)?
-                        }
-                        Argument::Constant(object) => object.bind(py).clone(),
-                    });
-                }
-            }
-        }
-        self.function.bind(py).call1(PyTuple::new(py, args)?)
-    }
-}
-
-fn nested<'py>(
-    py: Python<'py>,
-    counts: &[u32],
-    next: &mut dyn FnMut() -> PyResult<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let Some((&n, inner)) = counts.split_first() else { return next() };
-    let list = PyList::empty(py);
-    for _ in 0..n {
-        list.append(nested(py, inner, next)?)?;
-    }
-    Ok(list.into_any())
-}
-
-impl Work for PyStep {
-    fn lane(&self) -> Lane {
-        Lane::Host
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
-    }
-
-    fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
-        Python::attach(|py| self.call(py, index, inputs).map(|block| PyValue::value(block.unbind())))
-            .map_err(host_error)
-    }
-}
-
-/// How a block's position gives positions along an axis of an operand: an int (the output axis), None
-/// (all), ``("at", i)``, ``("group", axis, size)``, ``("along", axis, offset)``.
-fn axis_rule(rule: &Bound<'_, PyAny>, of: u32, grid: &[u32]) -> PyResult<Axis> {
-    let known = |own: u32| match grid.get(own as usize) {
-        Some(&n) => Ok(n),
-        None => {
-            Err(PyValueError::new_err(format!("there is no axis {own} among {} output axes", grid.len())))
-        }
-    };
-    if rule.is_none() {
-        return Ok(Axis::All);
-    }
-    if let Ok(own) = rule.extract::<u32>() {
-        let n = known(own)?;
-        return match of {
-            1 if n != 1 => Ok(Axis::At(0)),
-            _ if of == n => Ok(Axis::Along { own, offset: 0 }),
-            _ => Err(PyValueError::new_err(format!(
-                "an operand has {of} blocks along an axis on which the result has {n}"
-            ))),
-        };
-    }
-    let parts = rule.cast::<PyTuple>()?;
-    let kind: String = parts.get_item(0)?.extract()?;
-    let number = |i: usize| parts.get_item(i)?.extract::<u32>();
-    match kind.as_str() {
-        "at" => Ok(Axis::At(number(1)?)),
-        "group" => Ok(Axis::Group { own: number(1)?, size: number(2)? }),
-        "along" => Ok(Axis::Along { own: number(1)?, offset: parts.get_item(2)?.extract()? }),
-        other => Err(PyValueError::new_err(format!("an axis is 'at', 'group' or 'along', not {other:?}"))),
-    }
-}
-
-// ---------------------------------------------------------------------------------------------
 // Lowering
 
-/// One graph for several expressions, which share what they have in common, and the keys of each as
-/// nested lists.
+/// One graph for several expressions, which share what they have in common.
+#[pyfunction]
+fn array_lower(py: Python<'_>, exprs: Vec<PyRef<'_, ArrayExpr>>) -> PyResult<Graph> {
+    let exprs: Vec<Expr> = exprs.iter().map(|handle| handle.expr.clone()).collect();
+    let lowered = py.detach(|| lower(&exprs)).map_err(raise)?;
+    Ok(Graph::new(lowered.iter().flat_map(Lowered::layers).collect()))
+}
+
+/// `array_lower`, and the keys of each expression as nested lists.
 #[pyfunction]
 fn array_lower_many<'py>(
     py: Python<'py>,
@@ -770,6 +558,27 @@ impl ArrayExpr {
         nested_keys(py, &self.expr)
     }
 
+    /// The same blocks under the same name, of extents that were not known before (or are no longer).
+    fn with_chunks(&self, chunks: &Bound<'_, PyAny>) -> PyResult<Self> {
+        wrap(self.expr.with_chunks(chunks_from_py(chunks)?))
+    }
+
+    /// The same blocks under the same name; what is said of their dtype and kind is changed.
+    fn with_dtype(&self, dtype: &str, plain: bool) -> PyResult<Self> {
+        wrap(self.expr.with_dtype(dtype, plain))
+    }
+
+    /// What identifies the expression, as text.
+    #[getter]
+    fn token(&self) -> String {
+        format!("{:032x}", self.expr.digest())
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let steps = crate::array_portable::write(py, &self.expr)?;
+        Ok((py.import("weft._weft")?.getattr("array_from_portable")?, PyTuple::new(py, [steps])?))
+    }
+
     /// The same array under another name.
     fn rename(&self, name: &str) -> PyResult<Self> {
         wrap(self.expr.rename(name))
@@ -788,38 +597,6 @@ impl ArrayExpr {
     }
 }
 
-fn num(dtype: &str) -> PyResult<Num> {
-    Num::from_name(dtype)
-        .ok_or_else(|| PyNotImplementedError::new_err(format!("no kernel computes with {dtype}")))
-}
-
-/// A Python or NumPy number.
-fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Scalar> {
-    if let Ok(value) = object.cast_exact::<PyBool>() {
-        return Ok(Scalar::Bool(value.is_true()));
-    }
-    if object.is_instance_of::<PyInt>() {
-        return object.extract().map(Scalar::Int).map_err(|_| {
-            PyNotImplementedError::new_err(format!("no kernel computes with a number as large as {object}"))
-        });
-    }
-    if object.is_instance_of::<PyFloat>() {
-        return object.extract().map(Scalar::Float);
-    }
-    // NumPy's scalars become Python's.
-    if object.get_type().module()?.to_cow()? == "numpy" && object.hasattr("item")? {
-        let item = object.call_method0("item")?;
-        if item.is_instance_of::<PyBool>()
-            || item.is_instance_of::<PyInt>()
-            || item.is_instance_of::<PyFloat>()
-        {
-            return scalar(&item);
-        }
-    }
-    let class = object.get_type().name()?;
-    Err(PyNotImplementedError::new_err(format!("no kernel computes with a {class}")))
-}
-
 /// The block that a Python object is.
 pub(crate) fn to_array(object: &Py<PyAny>) -> Result<Arc<weft_data::NdArray>, TaskError> {
     Python::attach(|py| ndarray::from_numpy(object.bind(py)).map(Arc::new)).map_err(host_error)
@@ -827,5 +604,7 @@ pub(crate) fn to_array(object: &Py<PyAny>) -> Result<Arc<weft_data::NdArray>, Ta
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ArrayExpr>()?;
+    module.add_function(wrap_pyfunction!(array_lower, module)?)?;
+    crate::array_portable::register(module)?;
     module.add_function(wrap_pyfunction!(array_lower_many, module)?)
 }

@@ -177,6 +177,11 @@ fn position(layer: &Layer<WorkRef>, key: &Key) -> Option<u32> {
 
 /// `tops` and every layer below them, each once, inputs first.
 pub(crate) fn all_layers(tops: &[LayerRef]) -> Vec<LayerRef> {
+    all_layers_above(tops, |_| false)
+}
+
+/// `all_layers`, without those below the layers that `ends` holds for.
+pub(crate) fn all_layers_above(tops: &[LayerRef], ends: impl Fn(&LayerRef) -> bool) -> Vec<LayerRef> {
     let mut seen = AHashSet::new();
     let mut order = Vec::new();
     // Depth first on a stack of our own: chains are a million layers long.
@@ -187,14 +192,14 @@ pub(crate) fn all_layers(tops: &[LayerRef]) -> Vec<LayerRef> {
         }
         while let Some((layer, next)) = stack.last_mut() {
             match layer.inputs.get(*next) {
-                Some(input) => {
+                Some(input) if !ends(layer) => {
                     *next += 1;
                     if seen.insert(Arc::as_ptr(input)) {
                         let input = input.clone();
                         stack.push((input, 0));
                     }
                 }
-                None => order.extend(stack.pop().map(|(layer, _)| layer)),
+                _ => order.extend(stack.pop().map(|(layer, _)| layer)),
             }
         }
     }

@@ -5,6 +5,9 @@
 use pyo3::prelude::*;
 
 mod array;
+mod array_chunks;
+mod array_portable;
+mod array_step;
 mod arrow;
 mod bag;
 mod csv;

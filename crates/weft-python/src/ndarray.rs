@@ -76,7 +76,9 @@ pub(crate) fn to_numpy<'py>(py: Python<'py>, array: &NdArray) -> PyResult<Bound<
     let array = many.as_ref().unwrap_or(array);
     let memory = Memory { bytes: array.memory().clone(), writable };
     let strides = PyTuple::new(py, array.strides())?;
-    ndarray.call1((shape, dtype, memory, array.offset(), strides))
+    let made = ndarray.call1((shape, dtype, memory, array.offset(), strides))?;
+    // What kernels make of one element is a scalar, as from NumPy's functions; an array of the user's stays one.
+    if array.ndim() == 0 && array.borrow().is_none() { made.get_item(PyTuple::empty(py)) } else { Ok(made) }
 }
 
 /// Keeps a NumPy array alive for as long as its memory is looked at.

@@ -12,7 +12,8 @@ use pyo3::types::{PyList, PyTuple};
 use weft_data::{LayerRef, WorkRef};
 use weft_graph::{Key, Layer, Rule};
 
-use crate::graph::{Graph, all_layers};
+use crate::array::{ArrayExpr, raise};
+use crate::graph::{Graph, all_layers_above};
 use crate::key::{key_from_py, key_to_py};
 use crate::spec::{Node, portable_value};
 use crate::task::{PyTask, PyTasks};
@@ -35,14 +36,16 @@ pub(crate) fn write<'py>(
     py: Python<'py>,
     tops: &[LayerRef],
 ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyTuple>)> {
-    let layers = all_layers(tops);
+    // What was lowered from an expression travels as that expression, with all below it.
+    let layers = all_layers_above(tops, |layer| weft_array::origin(layer).is_some());
     let numbers: AHashMap<*const Layer<WorkRef>, u32> =
         layers.iter().enumerate().map(|(i, layer)| (Arc::as_ptr(layer), i as u32)).collect();
     let written = PyList::empty(py);
     for layer in &layers {
-        match crate::bag::write_portable(py, layer, &numbers)? {
-            Some(bag) => written.append(bag)?,
-            None => written.append(write_layer(py, layer, &numbers)?)?,
+        match (weft_array::origin(layer), crate::bag::write_portable(py, layer, &numbers)?) {
+            (Some(expr), _) => written.append(ArrayExpr::from(expr.clone()))?,
+            (None, Some(bag)) => written.append(bag)?,
+            (None, None) => written.append(write_layer(py, layer, &numbers)?)?,
         }
     }
     let tops = PyTuple::new(py, tops.iter().map(|layer| numbers[&Arc::as_ptr(layer)]))?;
@@ -86,9 +89,12 @@ fn write_layer<'py>(
 fn graph_from_portable(layers: &Bound<'_, PyList>, tops: Vec<usize>) -> PyResult<Graph> {
     let mut read: Vec<LayerRef> = Vec::with_capacity(layers.len());
     for layer in layers.iter() {
-        let layer = match crate::bag::read_portable(&layer, &read)? {
-            Some(bag) => bag,
-            None => read_layer(layer.extract()?, &read)?,
+        let layer = match layer.cast::<ArrayExpr>() {
+            Ok(expr) => weft_array::layer_of(&expr.get().expr).map_err(raise)?,
+            Err(_) => match crate::bag::read_portable(&layer, &read)? {
+                Some(bag) => bag,
+                None => read_layer(layer.extract()?, &read)?,
+            },
         };
         read.push(layer);
     }

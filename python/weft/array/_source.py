@@ -11,6 +11,7 @@ import numpy as np
 
 from weft._task_spec import DataNode, Task, TaskRef
 from weft._weft import Graph
+from weft.array import _exprs
 from weft.array._chunks import normalize_chunks, slices_from_chunks
 from weft.array.utils import meta_from_array
 from weft.base import is_dask_collection, tokenize
@@ -169,28 +170,23 @@ def from_array(
     plain = type(x) in (np.ndarray, np.ma.MaskedArray)
     single = math.prod(map(len, chunks)) == 1
     if plain and not lock and getitem is None and not inline_array:
-        tasks = {}
-        for at, part in zip(product(*(range(len(c)) for c in chunks)), slices_from_chunks(chunks)):
-            key = (name, *at)
-            # The array may change later; what the graph says must not.
-            tasks[key] = DataNode(key, x.copy() if single else x[part])
-        graph = Graph(tasks)
-    elif single and not lock and getitem is None and plain:
-        graph = Graph({(name, *(0,) * x.ndim): DataNode((name, *(0,) * x.ndim), x)})
-    else:
-        if getitem is None:
-            getitem = getter if fancy else getter_nofancy
-        graph = graph_from_arraylike(
-            x,
-            chunks,
-            x.shape,
-            name,
-            getitem=getitem,
-            lock=lock,
-            asarray=asarray,
-            dtype=dtype,
-            inline_array=inline_array,
-        )
+        made = meta_from_array(x if meta is None else meta, ndim=len(chunks), dtype=dtype)
+        # The array may change later; what an array of one block says must not.
+        parts = [x.copy()] if single else [x[part] for part in slices_from_chunks(chunks)]
+        return Array._of(_exprs.blocks(parts, name, chunks, made), made)
+    if getitem is None:
+        getitem = getter if fancy else getter_nofancy
+    graph = graph_from_arraylike(
+        x,
+        chunks,
+        x.shape,
+        name,
+        getitem=getitem,
+        lock=lock,
+        asarray=asarray,
+        dtype=dtype,
+        inline_array=inline_array,
+    )
     if meta is None:
         meta = x if not asarray or plain else None
     if hasattr(x, "__array_function__") and not plain and meta is None and not asarray:

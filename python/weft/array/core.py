@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from weft import config, threaded
-from weft._weft import Graph
-from weft.array import chunk
+from weft._task_spec import Results
+from weft._weft import Graph, array_lower
+from weft.array import _exprs, _native, chunk
 from weft.array._chunks import (
     UNKNOWN_HINT,
     blockdims_from_blockshape,
@@ -100,14 +101,15 @@ class Array(DaskMethodsMixin):
     55
     """
 
-    __slots__ = ("_chunks_", "_graph", "_meta", "_name_", "_shape")
+    __slots__ = ("_chunks_", "_expr_", "_graph_", "_meta_", "_name_", "_shape")
     __array_priority__ = 11
 
     def __new__(cls, dask, name, chunks, dtype=None, meta=None, shape=None):
         self = super().__new__(cls)
         if isinstance(meta, np.dtype):
             meta, dtype = None, dtype or meta
-        self._graph = dask if isinstance(dask, Graph) else Graph(dask)
+        self._expr_ = None
+        self._graph_ = dask if isinstance(dask, Graph) else Graph(dask)
         self._name_ = str(name)
         if dtype is not None and not isinstance(dtype, np.dtype) and not hasattr(dtype, "itemsize"):
             dtype = np.dtype(dtype)
@@ -117,11 +119,33 @@ class Array(DaskMethodsMixin):
         self._shape = None
         if meta is None and dtype is None:
             raise ValueError("You must specify the meta or dtype of the array")
-        self._meta = meta_from_array(meta, ndim=len(self._chunks_), dtype=dtype)
+        self._meta_ = meta_from_array(meta, ndim=len(self._chunks_), dtype=dtype)
+        return self
+
+    @classmethod
+    def _of(cls, expr, meta=None):
+        """The array that an expression describes; ``meta`` is needed unless blocks are NumPy's numbers."""
+        self = object.__new__(cls)
+        self._expr_, self._graph_, self._name_ = expr, None, expr.name
+        self._chunks_ = self._shape = None
+        self._meta_ = np.empty((0,) * expr.ndim, expr.dtype) if meta is None else meta
         return self
 
     def __reduce__(self):
-        return Array, (self._graph, self.name, self.chunks, self.dtype, self._meta)
+        return _rebuilt, (type(self), self._expr, self._meta_)
+
+    @property
+    def _expr(self):
+        """The expression: what the array is made of."""
+        if self._expr_ is None:
+            self._expr_ = _exprs.of_graph(self._graph_, self._name_, self._chunks_, self._meta_)
+        return self._expr_
+
+    @property
+    def _graph(self):
+        if self._graph_ is None:
+            self._graph_ = self._expr_.graph()
+        return self._graph_
 
     # -- the collection protocol ----------------------------------------------------------------
 
@@ -137,6 +161,8 @@ class Array(DaskMethodsMixin):
         return (self.name,)
 
     def __dask_keys__(self):
+        if self._expr_ is not None:
+            return self._expr_.keys()
         name, numblocks = self.name, self.numblocks
 
         def keys(*at):
@@ -150,6 +176,11 @@ class Array(DaskMethodsMixin):
         return self.name
 
     __dask_scheduler__ = staticmethod(threaded.get)
+
+    @staticmethod
+    def __weft_graph__(arrays):
+        """One graph for several arrays, which share what they have in common."""
+        return array_lower([x._expr for x in arrays])
 
     @staticmethod
     def _optimize(dsk, keys, **kwargs):
@@ -168,6 +199,11 @@ class Array(DaskMethodsMixin):
         return self._rebuild, ()
 
     def _rebuild(self, dsk, *, rename=None):
+        if isinstance(dsk, Results) and not rename:
+            keys = flatten(self.__dask_keys__())
+            return Array._of(
+                _exprs.blocks([dsk[k] for k in keys], self.name, self.chunks, self._meta), self._meta
+            )
         name = rename.get(self.name, self.name) if rename else self.name
         return Array(dsk, name, self.chunks, self.dtype, self._meta)
 
@@ -191,11 +227,24 @@ class Array(DaskMethodsMixin):
 
     @_name.setter
     def _name(self, value):
-        self._name_ = value
+        self._graph_, self._chunks_ = self._graph, self.chunks
+        self._name_, self._expr_ = value, None
+
+    @property
+    def _meta(self):
+        return self._meta_
+
+    @_meta.setter
+    def _meta(self, value):
+        self._meta_ = value
+        if self._expr_ is not None:
+            self._expr_ = self._expr_.with_dtype(_exprs.dtype_name(value.dtype), _exprs.is_plain(value))
 
     @property
     def chunks(self):
         """Sizes of the blocks along each axis."""
+        if self._chunks_ is None:
+            self._chunks_ = self._expr_.chunks
         return self._chunks_
 
     @chunks.setter
@@ -207,10 +256,15 @@ class Array(DaskMethodsMixin):
 
     @property
     def _chunks(self):
-        return self._chunks_
+        return self.chunks
 
     @_chunks.setter
     def _chunks(self, value):
+        if self._expr_ is not None:
+            if tuple(map(len, value)) == self._expr_.numblocks:
+                self._expr_ = self._expr_.with_chunks(value)
+            else:
+                self._graph_, self._expr_ = self._graph, None
         self._chunks_ = value
         self._shape = None
 
@@ -218,13 +272,16 @@ class Array(DaskMethodsMixin):
     def shape(self):
         """Number of elements along each axis; NaN where nobody knows."""
         if self._shape is None:
-            self._shape = tuple(sum(c) if len(c) > 1 else c[0] for c in self._chunks_)
+            if self._expr_ is not None:
+                self._shape = self._expr_.shape
+            else:
+                self._shape = tuple(sum(c) if len(c) > 1 else c[0] for c in self._chunks_)
         return self._shape
 
     @property
     def numblocks(self):
         """Number of blocks along each axis."""
-        return tuple(map(len, self._chunks_))
+        return self._expr_.numblocks if self._expr_ is not None else tuple(map(len, self._chunks_))
 
     @property
     def npartitions(self):
@@ -234,17 +291,18 @@ class Array(DaskMethodsMixin):
     @property
     def chunksize(self):
         """Sizes of the largest block."""
-        return tuple(max(c) for c in self._chunks_)
+        return tuple(max(c) for c in self.chunks)
 
     @property
     def dtype(self):
         """The dtype of the elements."""
-        return self._meta.dtype if not isinstance(self._meta, tuple) else self._meta[0].dtype
+        meta = self._meta_
+        return meta[0].dtype if isinstance(meta, tuple) else meta.dtype
 
     @property
     def ndim(self):
         """Number of axes."""
-        return len(self._chunks_)
+        return self._expr_.ndim if self._expr_ is not None else len(self._chunks_)
 
     @property
     def size(self):
@@ -495,8 +553,8 @@ class Array(DaskMethodsMixin):
         self._replace(new)
 
     def _replace(self, new):
-        self._graph, self._name_, self._meta = new._graph, new.name, new._meta
-        self._chunks = new.chunks
+        self._expr_, self._graph_, self._name_ = new._expr_, new._graph_, new._name_
+        self._chunks_, self._shape, self._meta_ = new._chunks_, new._shape, new._meta_
 
     @property
     def vindex(self):
@@ -572,6 +630,9 @@ class Array(DaskMethodsMixin):
             raise TypeError(
                 f"Cannot cast array from {self.dtype!r} to {dtype!r} according to the rule {casting!r}"
             )
+        expr = _native.astype(self, dtype)
+        if expr is not None:
+            return Array._of(expr)
         return elemwise(chunk.astype, self, dtype=dtype, astype_dtype=dtype, **kwargs)
 
     def map_blocks(self, func, *args, **kwargs):
@@ -586,7 +647,7 @@ class Array(DaskMethodsMixin):
 
     def copy(self):
         """The array itself in a new handle."""
-        return Array(self._graph, self.name, self.chunks, meta=self._meta)
+        return Array._of(self._expr, self._meta_)
 
     def __copy__(self):
         return self.copy()
@@ -743,7 +804,7 @@ class Array(DaskMethodsMixin):
         from weft.base import collections_to_dsk
         from weft.delayed import Delayed
 
-        graph = collections_to_dsk([self]) if optimize_graph else self._graph
+        graph = collections_to_dsk([self]) if optimize_graph else self.dask
         result = np.empty(self.numblocks, dtype=object)
         for at in np.ndindex(*self.numblocks):
             result[at] = Delayed((self.name, *at), graph)
@@ -799,6 +860,11 @@ class Array(DaskMethodsMixin):
 
 
 _NOTHING: Any = object()
+
+
+def _rebuilt(cls: Any, expr: Any, meta: Any) -> Any:
+    """The array that was pickled."""
+    return cls._of(expr, meta)
 
 
 def _reduction_method(name: str) -> Any:
@@ -1118,6 +1184,10 @@ def elemwise(
         kwargs.pop("casting", None)
     args = tuple(np.asarray(a) if isinstance(a, (list, tuple)) else a for a in args)
     out_ndim = len(broadcast_result_shape(args))
+    if where is True and dtype is None and not kwargs:
+        expr = _native.elementwise(op, args)
+        if expr is not None:
+            return handle_out(out, Array._of(expr if name is None else expr.rename(name)))
     ind = tuple(range(out_ndim))[::-1]
     enforce = False
     if dtype is None:
@@ -1126,7 +1196,7 @@ def elemwise(
             dtype = apply_infer_dtype(op, probes, _probe_kwargs(kwargs), "elemwise", suggest_dtype=False)
         except Exception as error:
             cause = error.__cause__
-            if isinstance(cause, (TypeError, ValueError, np.exceptions.DTypePromotionError)):
+            if isinstance(cause, (TypeError, ValueError, OverflowError)):
                 raise cause.with_traceback(None) from None
             return NotImplemented
         enforce = any(
