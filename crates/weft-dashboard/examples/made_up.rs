@@ -115,7 +115,7 @@ async fn main() -> std::io::Result<()> {
                     kind: match at % 11 {
                         0 => Kind::Transfer,
                         1 => Kind::Disk,
-                        2 if turn % 5 == 0 => Kind::Erred,
+                        2 if turn.is_multiple_of(5) => Kind::Erred,
                         _ => Kind::Compute,
                     },
                     start_ms: end - 30.0 - (at % 9) as f64 * 12.0,
@@ -124,7 +124,7 @@ async fn main() -> std::io::Result<()> {
                     nbytes: 8_000_000,
                 }
             }));
-            if turn % 20 == 0 {
+            if turn.is_multiple_of(20) {
                 feed.line(Line {
                     at_ms: end,
                     level: "warning",

@@ -1,5 +1,7 @@
 //! What a browser gets, over a real socket.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
