@@ -257,7 +257,7 @@ def unify_chunks(*args: Any, **kwargs: Any) -> tuple[dict, list]:
     arrays = []
     before = max((math.prod(a.numblocks) for a, ind in pairs if ind is not None), default=0)
     after = math.prod(map(len, chunkss.values()))
-    if warn and before and after >= before * 10:
+    if warn and before and after > before * 10:
         warnings.warn(
             f"Increasing number of chunks by factor of {int(after / before)}",
             PerformanceWarning,
