@@ -35,6 +35,53 @@ pub enum DType {
     Str,
     /// A nullable pandas dtype (`Int64`, `boolean`, `Float64`): validity tells what is missing.
     Nullable(Box<DType>),
+    /// A `pandas.ArrowDtype`: the Arrow type itself, with validity.
+    Arrow(ArrowType),
+}
+
+/// The Arrow types that frames hold as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ArrowType {
+    Bool,
+    Int64,
+    Double,
+    /// Days since 1970, in 32 bits.
+    Date,
+    /// 128 bits.
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
+}
+
+impl ArrowType {
+    /// The type that pandas calls `name[pyarrow]`.
+    fn from_name(name: &str) -> Option<ArrowType> {
+        Some(match name {
+            "bool" => ArrowType::Bool,
+            "int64" => ArrowType::Int64,
+            "double" => ArrowType::Double,
+            "date32[day]" => ArrowType::Date,
+            other => {
+                let inside = other.strip_prefix("decimal128(")?.strip_suffix(')')?;
+                let (precision, scale) = inside.split_once(',')?;
+                let (precision, scale) = (precision.trim().parse().ok()?, scale.trim().parse().ok()?);
+                ArrowType::Decimal { precision, scale }
+            }
+        })
+    }
+}
+
+impl fmt::Display for ArrowType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ArrowType::Bool => f.write_str("bool"),
+            ArrowType::Int64 => f.write_str("int64"),
+            ArrowType::Double => f.write_str("double"),
+            ArrowType::Date => f.write_str("date32[day]"),
+            ArrowType::Decimal { precision, scale } => write!(f, "decimal128({precision}, {scale})"),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,6 +144,7 @@ impl fmt::Display for DType {
                 return write!(f, "datetime64[{}, {zone}]", unit.name());
             }
             DType::Timedelta(unit) => return write!(f, "timedelta64[{}]", unit.name()),
+            DType::Arrow(kind) => return write!(f, "{kind}[pyarrow]"),
             DType::Nullable(inner) => match **inner {
                 DType::Bool => "boolean",
                 DType::Int8 => "Int8",
@@ -143,6 +191,9 @@ impl DType {
                     return Some(nullable);
                 }
             }
+        }
+        if let Some(arrow) = name.strip_suffix("[pyarrow]") {
+            return ArrowType::from_name(arrow).map(DType::Arrow);
         }
         if let Some(inside) = name.strip_prefix("datetime64[").and_then(|rest| rest.strip_suffix(']')) {
             let (unit, zone) = match inside.split_once(',') {

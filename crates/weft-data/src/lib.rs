@@ -22,7 +22,7 @@ mod work;
 pub use array::{Borrow, NdArray, NdType, OutOfMemory, Shape, Strides, c_strides};
 pub use digest::Hasher;
 pub use error::{CodecError, DataError, ErrorKind, TaskError};
-pub use frame::{Column, DType, Frame, Index, Kind, TimeUnit};
+pub use frame::{ArrowType, Column, DType, Frame, Index, Kind, TimeUnit};
 pub use store::{NEVER, Store, StoreStats, Ticket};
 pub use value::{Decode, Object, Value};
 pub use work::{Lane, LayerRef, Work, WorkRef};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weft_data::{DType, Kind};
+use weft_data::{ArrowType, DType, Kind};
 use weft_graph::Key;
 
 use crate::aggregate::Func;
@@ -350,7 +350,8 @@ impl Expr {
     pub fn filter(&self, mask: &Expr) -> Result<Expr> {
         self.check_native()?;
         self.check_rows(mask)?;
-        if !matches!(mask.schema().kind, Kind::Series { .. }) || *mask.dtype()? != DType::Bool {
+        let is_bool = matches!(mask.dtype()?, DType::Bool | DType::Arrow(ArrowType::Bool));
+        if !matches!(mask.schema().kind, Kind::Series { .. }) || !is_bool {
             return ExprError::unsupported("a mask that is not a bool Series");
         }
         let schema = self.schema().clone();
@@ -373,9 +374,7 @@ impl Expr {
         }
         for (_, key) in &keys {
             self.check_rows(key)?;
-            if let DType::Nullable(_) = key.dtype()? {
-                return ExprError::unsupported("a key of a nullable dtype");
-            }
+            check_group_key(key.dtype()?)?;
         }
         if kind != Kind::Table && aggs.len() != 1 {
             return Err(ExprError::Invalid("a Series has one column".into()));
@@ -454,7 +453,7 @@ impl Expr {
     /// How often each value of a Series occurs.
     pub fn value_counts(&self, sort: bool, ascending: bool, dropna: bool, normalize: bool) -> Result<Expr> {
         self.check_native()?;
-        if let DType::Nullable(_) = self.dtype()? {
+        if let DType::Nullable(_) | DType::Arrow(_) = self.dtype()? {
             return ExprError::unsupported("value_counts of a nullable dtype");
         }
         let (label, dtype) = if normalize { ("proportion", DType::Float64) } else { ("count", DType::Int64) };
@@ -502,5 +501,14 @@ impl Expr {
         let n = inputs.iter().map(Expr::npartitions).sum();
         let schema = first.schema().clone();
         Ok(Expr::new(Node::Concat { inputs }, schema, n))
+    }
+}
+
+fn check_group_key(dtype: &DType) -> Result<()> {
+    match dtype {
+        DType::Nullable(_) | DType::Arrow(ArrowType::Double | ArrowType::Decimal { .. }) => {
+            ExprError::unsupported(format!("a key of {dtype}"))
+        }
+        _ => Ok(()),
     }
 }

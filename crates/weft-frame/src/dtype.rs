@@ -1,6 +1,6 @@
 //! Which dtype an operation gives, as NumPy 2 and pandas 3 have it, and which have a kernel.
 
-use weft_data::{DType, TimeUnit};
+use weft_data::{ArrowType, DType, TimeUnit};
 
 use crate::error::ExprError;
 use crate::kernel::{BinaryOp, DtField, Op, UnaryOp};
@@ -110,6 +110,10 @@ pub fn literal_dtype(literal: &Literal, column: &DType) -> Result<DType, ExprErr
         Scalar::Str(_) => DType::Str,
         Scalar::Datetime { unit, zone, .. } => DType::Datetime { unit: *unit, zone: zone.clone() },
         Scalar::Timedelta { unit, .. } => DType::Timedelta(*unit),
+        Scalar::Date(_) => DType::Arrow(ArrowType::Date),
+        Scalar::Decimal { precision, scale, .. } => {
+            DType::Arrow(ArrowType::Decimal { precision: *precision, scale: *scale })
+        }
     })
 }
 
@@ -134,6 +138,9 @@ pub fn result(op: &Op, args: &[ArgType<'_>]) -> Result<DType, ExprError> {
         .ok_or_else(|| ExprError::Invalid(format!("{} needs a column", op.name())))?;
     if args.iter().any(|arg| matches!(arg, ArgType::Series(DType::Nullable(_)))) {
         return ExprError::unsupported(format!("{} of a nullable dtype", op.name()));
+    }
+    if args.iter().any(|arg| matches!(arg, ArgType::Series(DType::Arrow(_)))) {
+        return crate::kernel::arrow::result(op, args);
     }
     let of = |arg: &ArgType<'_>| match arg {
         ArgType::Series(dtype) => Ok((*dtype).clone()),
@@ -203,6 +210,7 @@ pub fn result(op: &Op, args: &[ArgType<'_>]) -> Result<DType, ExprError> {
                     column == DType::Datetime { unit: *unit, zone: zone.clone() }
                 }
                 Scalar::Timedelta { unit, .. } => column == DType::Timedelta(*unit),
+                Scalar::Date(_) | Scalar::Decimal { .. } => false,
             };
             if values.iter().all(fits) { Ok(DType::Bool) } else { refuse() }
         }

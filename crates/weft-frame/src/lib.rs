@@ -21,8 +21,8 @@ mod expr;
 mod join;
 pub mod kernel;
 mod lower;
+mod parquet;
 pub mod plan;
-
 mod scalar;
 mod shuffle;
 mod sort;
@@ -39,10 +39,11 @@ pub use kernel::{BinaryOp, DtField, Op, UnaryOp};
 
 pub use join::{How, JoinColumn, JoinSpec, Side};
 pub use lower::lower;
+pub use parquet::ParquetTable;
 pub use scalar::{Literal, Scalar};
 pub use shuffle::By;
 pub use sort::SortBy;
-pub use source::{MemorySource, Sink, Source};
+pub use source::{Bound, MemorySource, Sink, Source};
 
 /// The hash that identifies a text, for tokens made by the host.
 pub fn digest(text: &str) -> u128 {

@@ -17,8 +17,9 @@ use weft_graph::Key;
 use crate::aggregate::Spec;
 use crate::error::ExprError;
 use crate::expr::{Arg, Expr, Node};
-use crate::kernel::Op;
+use crate::kernel::{BinaryOp, Op};
 use crate::scalar::Literal;
+use crate::source::Bound;
 use weft_data::Hasher;
 
 type Result<T> = std::result::Result<T, ExprError>;
@@ -347,6 +348,52 @@ impl Plan {
                 self.spaces[parent].index |= self.spaces[space].index;
             }
             self.spaces[space].needed = (0..self.nodes.len()).filter(|&id| wanted[space][id]).collect();
+        }
+    }
+
+    /// Conditions that every row must meet that any sink gets to see.
+    pub fn bounds(&self) -> Vec<Bound<'_>> {
+        let mut found = Vec::new();
+        let mut current = 0;
+        loop {
+            let fed = self.sinks.iter().any(|sink| match sink {
+                Sink::Append { space, .. } | Sink::Aggregate { space, .. } => *space == current,
+            });
+            let mut below = self.spaces.iter().enumerate().filter_map(|(child, space)| match space.parent {
+                Some((parent, mask)) if parent == current => Some((child, mask)),
+                _ => None,
+            });
+            match (below.next(), below.next()) {
+                (Some((child, mask)), None) if !fed => {
+                    self.conditions(mask, &mut found);
+                    current = child;
+                }
+                _ => return found,
+            }
+        }
+    }
+
+    /// What must hold where node `mask` is true, as far as it is about one column of the base.
+    fn conditions<'a>(&'a self, mask: NodeId, found: &mut Vec<Bound<'a>>) {
+        let PlanNode::Op { op: Op::Binary(op), args } = &self.nodes[mask] else { return };
+        let column = |id: NodeId| match self.nodes[id] {
+            PlanNode::Input(column) => Some(column),
+            PlanNode::Op { .. } => None,
+        };
+        match (op, &args[..]) {
+            (BinaryOp::And, [PlanArg::Node(left), PlanArg::Node(right)]) => {
+                self.conditions(*left, found);
+                self.conditions(*right, found);
+            }
+            (op, [PlanArg::Node(id), PlanArg::Literal(literal)]) if op.is_comparison() => {
+                let bound = |column| Bound { column, op: *op, value: &literal.value };
+                found.extend(column(*id).map(bound));
+            }
+            (op, [PlanArg::Literal(literal), PlanArg::Node(id)]) if op.is_comparison() => {
+                let bound = |column| Bound { column, op: op.mirrored(), value: &literal.value };
+                found.extend(column(*id).map(bound));
+            }
+            _ => {}
         }
     }
 

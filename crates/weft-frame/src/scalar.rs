@@ -26,6 +26,14 @@ pub enum Scalar {
         value: i64,
         unit: TimeUnit,
     },
+    /// Days since 1970.
+    Date(i32),
+    /// `value / 10**scale`, written with `precision` digits.
+    Decimal {
+        value: i128,
+        precision: u8,
+        scale: i8,
+    },
 }
 
 /// A value that the user wrote. Without a dtype it is a Python number, which takes the dtype of
@@ -80,6 +88,10 @@ impl Scalar {
                 hasher.text(zone.as_deref().unwrap_or(""))
             }
             Scalar::Timedelta { value, unit } => hasher.number(7).number(*value as u64).text(unit.name()),
+            Scalar::Date(days) => hasher.number(8).number(*days as u64),
+            Scalar::Decimal { value, precision, scale } => {
+                hasher.number(9).digest(*value as u128).number(*precision as u64).number(*scale as u64)
+            }
         };
     }
 }
@@ -95,6 +107,8 @@ impl std::fmt::Display for Scalar {
             Scalar::Str(value) => write!(f, "{value:?}"),
             Scalar::Datetime { value, unit, .. } => write!(f, "datetime({value}{})", unit.name()),
             Scalar::Timedelta { value, unit } => write!(f, "timedelta({value}{})", unit.name()),
+            Scalar::Date(days) => write!(f, "date({days})"),
+            Scalar::Decimal { value, scale, .. } => write!(f, "decimal({value}e-{scale})"),
         }
     }
 }

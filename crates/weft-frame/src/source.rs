@@ -8,10 +8,21 @@ use weft_graph::Key;
 use weft_io::Promotion;
 
 use crate::expr::Field;
+use crate::kernel::BinaryOp;
+use crate::scalar::Scalar;
 
 /// Takes one batch of rows, with the columns asked for in the order asked for. Returns whether
 /// it wants more.
 pub type Sink<'a> = dyn FnMut(Frame) -> Result<bool, TaskError> + 'a;
+
+/// A condition that rows must meet to be looked at: `column op value`.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound<'a> {
+    /// Position among the source's fields.
+    pub column: usize,
+    pub op: BinaryOp,
+    pub value: &'a Scalar,
+}
 
 /// A table on disk or in memory, in partitions that can be read alone.
 pub trait Source: Send + Sync + fmt::Debug {
@@ -30,6 +41,19 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// [`Source::fields`]). The frames' index is a range from 0 over the whole partition, or
     /// columns. A column's dtype may differ between batches.
     fn scan(&self, partition: u32, columns: &[usize], sink: &mut Sink<'_>) -> Result<(), TaskError>;
+
+    /// As [`Source::scan`]; rows that fail one of `bounds` may be left out, and so may the row labels
+    /// unless `with_index`.
+    fn scan_where(
+        &self,
+        partition: u32,
+        columns: &[usize],
+        _bounds: &[Bound<'_>],
+        _with_index: bool,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), TaskError> {
+        self.scan(partition, columns, sink)
+    }
 
     /// Columns that needed another dtype than promised, with their labels, since the last call.
     fn take_promotions(&self) -> Vec<(Promotion, Key)> {

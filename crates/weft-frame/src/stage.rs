@@ -80,8 +80,13 @@ impl<'a> Pass<'a> {
                     None
                 }
                 Some((parent, mask)) => {
-                    let mask = self.register(parent, mask)?.bools()?;
-                    let mask = BooleanArray::new(mask.clone(), None);
+                    let mask = self.register(parent, mask)?;
+                    // What is missing in a mask does not pass.
+                    let bits = match mask.values.nulls() {
+                        Some(nulls) => mask.bools()? & nulls.inner(),
+                        None => mask.bools()?.clone(),
+                    };
+                    let mask = BooleanArray::new(bits, None);
                     let predicate = FilterBuilder::new(&mask).optimize().build();
                     rows[s] = predicate.count();
                     if let (true, Some(own)) = (space.index, &labels[parent]) {
@@ -161,8 +166,9 @@ impl<'a> Pass<'a> {
             }
             (Sink::Append { space, columns, limit, .. }, SinkState::Append(kept)) => {
                 let labels = labels[*space].clone().unwrap_or(Labels::Range { start: 0, step: 1 });
+                // What leaves the pass is spelled out.
                 let values: Result<Vec<Vector>> =
-                    columns.iter().map(|&(_, id, _)| value(*space, id)).collect();
+                    columns.iter().map(|&(_, id, _)| value(*space, id)?.plain()).collect();
                 Ok(kept.push(values?, labels, rows[*space], *limit))
             }
             _ => Err(ExprError::Invalid("a sink without its state".into())),

@@ -115,7 +115,10 @@ impl StageWork {
         let mut pass = Pass::new(&self.plan, self.columns.clone(), params?);
         match (from_source, rows) {
             (Some(source), _) => {
-                source.scan(partition, &self.columns, &mut |batch| Ok(pass.batch(&batch)?))?;
+                let (bounds, with_index) = (self.plan.bounds(), self.plan.spaces[0].index);
+                source.scan_where(partition, &self.columns, &bounds, with_index, &mut |batch| {
+                    Ok(pass.batch(&batch)?)
+                })?;
             }
             (None, [value]) => self.feed(&mut pass, frame(value)?)?,
             _ => return Err(ExprError::Invalid("a stage without rows".into()).into()),

@@ -30,6 +30,10 @@ pub enum IoError {
     /// A value does not have the dtype that the user asked for.
     #[error("{message} (column {column:?}, {path}, partition {partition})")]
     Value { path: String, partition: usize, column: String, message: String, kind: ValueErrorKind },
+    #[error("{path} cannot be read as Parquet: {reason}")]
+    Parquet { path: String, reason: String },
+    #[error("{path}, column {column}: expected {expected}, found {found}")]
+    Column { path: String, column: String, expected: String, found: String },
     #[error(transparent)]
     Mismatch(Box<Mismatch>),
     /// The options are wrong, whatever the data.
@@ -58,6 +62,7 @@ impl From<IoError> for TaskError {
             IoError::NoFiles { .. }
             | IoError::Read { .. }
             | IoError::Changed { .. }
+            | IoError::Parquet { .. }
             | IoError::Truncated { .. } => ErrorKind::File,
             IoError::Value { kind: ValueErrorKind::Type, .. } => ErrorKind::Type,
             IoError::Unsupported { .. } => ErrorKind::Runtime,

@@ -1,4 +1,4 @@
-//! Byte sources and readers: files, compression, blocks that end at line breaks, CSV.
+//! Byte sources and readers: files, compression, blocks that end at line breaks, CSV, Parquet.
 //!
 //! A [`ByteSource`] is anything with a length that can be read at an offset: a local file, or
 //! whatever a host language plugs in. [`CsvSource::plan`] looks at the head of the first file and at
@@ -28,6 +28,7 @@
 mod compress;
 mod csv;
 mod error;
+mod parquet;
 mod paths;
 mod source;
 mod text;
@@ -37,6 +38,10 @@ pub use csv::{
     Block, ColumnRef, CsvOptions, CsvSource, DtypeMismatch, Encoding, Field, Header, Promotion, UseCols,
 };
 pub use error::{ColumnMismatch, IoError, Mismatch, ValueErrorKind};
+pub use parquet::{
+    Comparison, Limit, ParquetColumn, ParquetField, ParquetFiles, ParquetIndex, ParquetSource, Predicate,
+    Split,
+};
 pub use paths::expand_paths;
 pub use source::{ByteSource, LocalFile, MemorySource, ReadAt};
 pub use text::{TextError, TextPiece, TextReader};

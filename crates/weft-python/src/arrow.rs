@@ -19,9 +19,7 @@ use arrow_array::builder::BooleanBufferBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
 use arrow_array::types as t;
-use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, LargeStringArray, PrimitiveArray, make_array,
-};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, make_array};
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 use pyo3::buffer::PyBuffer;
@@ -30,7 +28,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyCapsule, PyInt, PyList, PyString, PyTuple};
-use weft_data::{Column, DType, Frame, Index, Kind};
+use weft_data::{ArrowType, Column, DType, Frame, Index, Kind};
 use weft_graph::Key;
 
 const CONVERT: &str = "weft.dataframe._convert";
@@ -197,7 +195,7 @@ pub(crate) fn label_from_py(label: &Bound<'_, PyAny>) -> PyResult<Key> {
 fn column_to_py<'py>(py: Python<'py>, column: Column, lend: Lend) -> PyResult<Bound<'py, PyAny>> {
     let Column { dtype, values, .. } = column;
     let name = dtype.to_string();
-    if dtype == DType::Str {
+    if matches!(dtype, DType::Str | DType::Arrow(_)) {
         return Ok((name, Capsules { array: values }, py.None()).into_pyobject(py)?.into_any());
     }
     let mask = match (&dtype, values.nulls()) {
@@ -265,8 +263,8 @@ fn column_from_py(parts: &Bound<'_, PyAny>, rows: usize) -> PyResult<Column> {
     let label = label_from_py(&label)?;
     let dtype =
         DType::from_name(&name).ok_or_else(|| PyTypeError::new_err(format!("no native dtype {name}")))?;
-    let values: ArrayRef = if dtype == DType::Str {
-        import_text(&values)?
+    let values: ArrayRef = if matches!(dtype, DType::Str | DType::Arrow(_)) {
+        import_array(&values, &data_type(&dtype))?
     } else {
         let nulls = match mask {
             Some(mask) => {
@@ -374,7 +372,7 @@ impl Capsules {
     }
 }
 
-fn import_text(exporter: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
+fn import_array(exporter: &Bound<'_, PyAny>, expected: &DataType) -> PyResult<ArrayRef> {
     let (schema, array): (Bound<'_, PyCapsule>, Bound<'_, PyCapsule>) =
         exporter.call_method0("__arrow_c_array__")?.extract()?;
     let schema = schema.pointer_checked(Some(SCHEMA))?.as_ptr() as *mut FFI_ArrowSchema;
@@ -383,11 +381,9 @@ fn import_text(exporter: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     // marks the capsule's as released, so that only we release it.
     let data = unsafe { from_ffi(FFI_ArrowArray::from_raw(array), &*schema) };
     let array = make_array(data.map_err(|e| PyValueError::new_err(e.to_string()))?);
-    if array.as_any().downcast_ref::<LargeStringArray>().is_none() {
-        return Err(PyTypeError::new_err(format!(
-            "text must come as large_string, not {}",
-            array.data_type()
-        )));
+    if array.data_type() != expected {
+        let found = array.data_type();
+        return Err(PyTypeError::new_err(format!("a column must come as {expected}, not {found}")));
     }
     Ok(array)
 }
@@ -474,6 +470,10 @@ fn data_type(storage: &DType) -> DataType {
         DType::Float32 => DataType::Float32,
         DType::Float64 => DataType::Float64,
         DType::Str => DataType::LargeUtf8,
+        DType::Arrow(ArrowType::Bool) => DataType::Boolean,
+        DType::Arrow(ArrowType::Double) => DataType::Float64,
+        DType::Arrow(ArrowType::Date) => DataType::Date32,
+        DType::Arrow(ArrowType::Decimal { precision, scale }) => DataType::Decimal128(*precision, *scale),
         _ => DataType::Int64,
     }
 }

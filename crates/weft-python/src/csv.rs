@@ -138,10 +138,12 @@ pub(crate) fn io_error(py: Python<'_>, error: IoError) -> PyErr {
         Err(_) => PyValueError::new_err(message),
     };
     match error {
+        IoError::Column { .. } => PyValueError::new_err(message),
         IoError::NotFound { .. } => PyFileNotFoundError::new_err(message),
         IoError::NoFiles { .. }
         | IoError::Read { .. }
         | IoError::Changed { .. }
+        | IoError::Parquet { .. }
         | IoError::Truncated { .. } => PyOSError::new_err(message),
         IoError::Empty { .. } => pandas("EmptyDataError", message),
         IoError::Tokenize { .. } => pandas("ParserError", message),

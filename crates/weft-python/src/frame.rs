@@ -92,6 +92,13 @@ fn literal_from_py(object: &Bound<'_, PyAny>) -> PyResult<Literal> {
             let value = object.getattr("_value")?.extract()?;
             return Ok(Literal::weak(Scalar::Timedelta { value, unit: time_unit(object)? }));
         }
+        "date" => {
+            let days: i64 = object.call_method0("toordinal")?.extract()?;
+            // Day 719,163 of year 1 is 1970-01-01.
+            let days = i32::try_from(days - 719_163).map_err(|_| unsupported("a date out of range"))?;
+            return Ok(Literal::weak(Scalar::Date(days)));
+        }
+        "Decimal" => return decimal_from_py(object).map(Literal::weak),
         "NaTType" | "NAType" => return Ok(Literal::weak(Scalar::Missing)),
         _ => {}
     }
@@ -107,6 +114,20 @@ fn literal_from_py(object: &Bound<'_, PyAny>) -> PyResult<Literal> {
         }
     }
     Err(unsupported(format!("a {name} as value")))
+}
+
+/// A `decimal.Decimal`, as pyarrow sees it: with the digits that it is written with.
+fn decimal_from_py(object: &Bound<'_, PyAny>) -> PyResult<Scalar> {
+    let parts = object.call_method0("as_tuple")?;
+    let (sign, digits, exponent): (u8, Vec<u8>, i32) =
+        parts.extract().map_err(|_| unsupported("a decimal that is not finite"))?;
+    if exponent > 0 || exponent < -38 || digits.len() > 38 {
+        return Err(unsupported("a decimal of this size"));
+    }
+    let value = digits.iter().fold(0i128, |value, &digit| value * 10 + digit as i128);
+    let value = if sign == 1 { -value } else { value };
+    let precision = (digits.len() as i32).max(-exponent) as u8;
+    Ok(Scalar::Decimal { value, precision, scale: -exponent as i8 })
 }
 
 fn float_scalar(value: f64) -> Scalar {
@@ -196,6 +217,12 @@ impl FrameExpr {
     #[pyo3(signature = (source, token, name="read_csv"))]
     fn csv(source: &PyCsvSource, token: &str, name: &str) -> Self {
         FrameExpr { expr: CsvTable::new(source.source.clone(), name, token).expr() }
+    }
+
+    /// The rows of a planned Parquet source. `token` identifies what paths and columns do not.
+    #[staticmethod]
+    fn parquet(source: &crate::parquet::PyParquetSource, token: &str) -> Self {
+        FrameExpr { expr: weft_frame::ParquetTable::new(source.source.clone(), token).expr() }
     }
 
     /// Number of rows, if no partition must be read to know it.

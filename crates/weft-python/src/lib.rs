@@ -19,6 +19,7 @@ mod host;
 mod key;
 mod moves;
 mod ndarray;
+mod parquet;
 mod picture;
 mod portable;
 mod spec;
@@ -43,5 +44,6 @@ fn _weft(module: &Bound<'_, PyModule>) -> PyResult<()> {
     host::register(module)?;
     bag::register(module)?;
     moves::register(module)?;
+    parquet::register(module)?;
     Ok(())
 }

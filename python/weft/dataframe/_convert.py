@@ -29,6 +29,7 @@ _NUMBERS = frozenset(
     ).split()
 )
 _TEXT = pd.StringDtype(na_value=np.nan)
+_ARROW = frozenset([pa.bool_(), pa.int64(), pa.float64(), pa.date32()])
 _MASKED = tuple(
     type(pd.api.types.pandas_dtype(name))
     for name in "boolean Int8 Int16 Int32 Int64 UInt8 UInt16 UInt32 UInt64 Float32 Float64".split()
@@ -75,6 +76,8 @@ def _labels(labels: list[Any]) -> pd.Index:
 
 
 def _array(rows: int, dtype: str, values: Any, mask: Any) -> Any:
+    if dtype.endswith("[pyarrow]"):
+        return _arrays.ArrowExtensionArray(pa.chunked_array([pa.array(values)]))
     if dtype == "str":
         return _arrays.ArrowStringArray(pa.chunked_array([pa.array(values)]), dtype=_TEXT)
     if mask is not None:
@@ -176,6 +179,9 @@ def dtype_name(dtype: Any) -> str | None:
         return dtype.name if dtype in _NUMBERS else None
     if isinstance(dtype, pd.DatetimeTZDtype):
         return str(dtype) if pd.api.types.pandas_dtype(str(dtype)) == dtype else None
+    if isinstance(dtype, pd.ArrowDtype):
+        kind = dtype.pyarrow_dtype
+        return str(dtype) if kind in _ARROW or pa.types.is_decimal128(kind) else None
     if dtype == _TEXT and dtype.na_value is np.nan:
         return "str"
     return dtype.name if isinstance(dtype, _MASKED) else None
@@ -223,6 +229,8 @@ def _column(name: Any, data: pd.Series | pd.Index) -> tuple[Any, str, Any, Any, 
         raise Inexact(f"{called} has dtype {data.dtype}")
     if dtype == "str":
         return name, dtype, _text(array), None, data
+    if isinstance(data.dtype, pd.ArrowDtype):
+        return name, dtype, _one_chunk(array.__arrow_array__()), None, data
     if isinstance(data.dtype, np.dtype):
         return name, dtype, _bytes(np.asarray(array)), None, data
     if isinstance(data.dtype, pd.DatetimeTZDtype):
@@ -232,11 +240,16 @@ def _column(name: Any, data: pd.Series | pd.Index) -> tuple[Any, str, Any, Any, 
 
 def _text(array: Any) -> pa.Array:
     text = array.__arrow_array__() if array.dtype.storage == "pyarrow" else pa.array(array, pa.large_string())
-    if isinstance(text, pa.ChunkedArray):
-        text = text.chunk(0) if text.num_chunks == 1 else text.combine_chunks()
-    if isinstance(text, pa.ChunkedArray):
-        text = pa.concat_arrays(text.chunks) if text.num_chunks else pa.array([], pa.large_string())
-    return text.cast(pa.large_string())
+    return _one_chunk(text).cast(pa.large_string())
+
+
+def _one_chunk(values: Any) -> pa.Array:
+    if isinstance(values, pa.ChunkedArray):
+        kind = values.type
+        values = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
+        if isinstance(values, pa.ChunkedArray):
+            values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], kind)
+    return values
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

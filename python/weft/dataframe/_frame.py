@@ -1223,7 +1223,7 @@ class DataFrame(FrameBase):
             if isinstance(key, DataFrame):
                 return self.where(key)
             meta = self._meta
-            if key._meta.dtype not in (bool, "boolean", object):
+            if key._meta.dtype not in (bool, "boolean", object, "bool[pyarrow]"):
                 raise NotImplementedError(
                     f"a lazy Series of {key._meta.dtype} as key: only boolean Series select rows"
                 )

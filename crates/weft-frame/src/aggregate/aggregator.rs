@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::LargeStringArray;
 use arrow_array::types::{Float64Type, Int64Type};
-use weft_data::{Column, DType, Frame, Index, Kind};
+use weft_data::{ArrowType, Column, DType, Frame, Index, Kind};
 use weft_graph::Key;
 
 use super::Func;
@@ -169,7 +169,16 @@ impl Aggregator {
         for i in 0..self.states.len() {
             columns.push(match (&self.distinct[i], self.spec.aggs[i].1) {
                 (Some(_), Func::NUnique { dropna }) => self.unique_counts(i, dropna)?,
-                _ => self.states[i].finish(count)?,
+                (_, func) => {
+                    let vector = self.states[i].finish(count)?;
+                    match self.spec.aggs[i].2 {
+                        // What pandas counts in groups of an Arrow column has an Arrow dtype too.
+                        DType::Arrow(_) if func == Func::Count && self.grouper.is_some() => {
+                            Vector::new(DType::Arrow(ArrowType::Int64), vector.values)
+                        }
+                        _ => vector,
+                    }
+                }
             });
         }
         let spec = self.spec.clone();

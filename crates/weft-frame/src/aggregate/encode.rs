@@ -104,7 +104,9 @@ impl Encoder {
         self.meet(&vector.dtype)?;
         match &self.values {
             Values::Int { .. } => {
-                let has_missing = matches!(vector.dtype, DType::Datetime { .. } | DType::Timedelta(_));
+                let marked = matches!(vector.dtype, DType::Arrow(_)) && vector.values.null_count() > 0;
+                let has_missing =
+                    marked || matches!(vector.dtype, DType::Datetime { .. } | DType::Timedelta(_));
                 let values = integers(vector)?;
                 self.encode_integers(&values, has_missing, codes);
             }
@@ -115,6 +117,7 @@ impl Encoder {
                     codes.push(code);
                 }
             }
+            Values::Text { .. } if vector.is_coded() => self.encode_coded(vector, codes)?,
             Values::Text { .. } => {
                 let texts = vector.strings()?;
                 for row in 0..texts.len() {
@@ -126,6 +129,27 @@ impl Encoder {
                     codes.push(code);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Each value of the dictionary once.
+    fn encode_coded(&mut self, vector: &Vector, codes: &mut Vec<u32>) -> Result<()> {
+        let Some((values, rows)) = vector.codes()? else { return Ok(()) };
+        let texts = values.strings()?;
+        // A value that no row has must not become a group.
+        let mut own: Vec<Option<u32>> = vec![None; texts.len()];
+        for row in rows {
+            let code = match own[row as usize] {
+                Some(code) => code,
+                None => {
+                    let at = row as usize;
+                    let code =
+                        if texts.is_null(at) { self.missing_code() } else { self.text_code(texts.value(at)) };
+                    *own[at].insert(code)
+                }
+            };
+            codes.push(code);
         }
         Ok(())
     }
@@ -263,6 +287,10 @@ impl Encoder {
                         let values = codes.iter().map(|&c| if is_missing(c) { NAT } else { value(c) });
                         Vector::from_vec::<Int64Type>(dtype.clone(), values.collect())
                     }
+                    DType::Arrow(kind) => {
+                        let values = codes.iter().map(|&c| (!is_missing(c)).then(|| value(c)));
+                        Vector::new(self.dtype.clone(), crate::kernel::arrow::from_integers(*kind, values)?)
+                    }
                     dtype => with_number!(dtype, T => {
                         let values = codes.iter().map(|&c| Number::from_i64(value(c))).collect();
                         Vector::from_vec::<T>(dtype.clone(), values)
@@ -349,6 +377,7 @@ fn make_room(low: &mut i64, table: &mut Vec<u32>, range: (i64, i64)) -> bool {
 pub(super) fn integers(vector: &Vector) -> Result<std::borrow::Cow<'_, [i64]>> {
     match &vector.dtype {
         DType::Datetime { .. } | DType::Timedelta(_) => Ok(vector.slice::<Int64Type>()?.into()),
+        DType::Arrow(_) => crate::kernel::arrow::to_integers(vector).map(Into::into),
         _ => vector.cast::<Int64Type>(),
     }
 }

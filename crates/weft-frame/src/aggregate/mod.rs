@@ -1,6 +1,6 @@
 //! Aggregations: what they are called, what they give.
 
-use weft_data::DType;
+use weft_data::{ArrowType, DType};
 
 use crate::error::ExprError;
 
@@ -83,11 +83,29 @@ impl Func {
         })
     }
 
+    fn of_arrow(self, kind: ArrowType, grouped: bool) -> Option<DType> {
+        match (self, kind) {
+            (Func::Count, _) if grouped => Some(DType::Arrow(ArrowType::Int64)),
+            (Func::Size | Func::Count, _) => Some(DType::Int64),
+            (Func::NUnique { .. }, ArrowType::Date | ArrowType::Int64) => Some(DType::Int64),
+            (Func::Min | Func::Max, ArrowType::Date) => Some(DType::Arrow(kind)),
+            (Func::Min | Func::Max, ArrowType::Decimal { .. }) if !grouped => Some(DType::Arrow(kind)),
+            // The sum of nothing is 0 in groups, and missing alone.
+            (Func::Sum, ArrowType::Decimal { scale, .. }) if grouped => {
+                Some(DType::Arrow(ArrowType::Decimal { precision: 38, scale }))
+            }
+            _ => None,
+        }
+    }
+
     /// The dtype of the result for a column of `dtype`; `grouped`: one value for each group.
     pub fn result(self, dtype: &DType, grouped: bool) -> Result<DType, ExprError> {
         let refuse = || ExprError::unsupported(format!("{} of {dtype}", self.name()));
         if matches!(dtype, DType::Nullable(_)) {
             return refuse();
+        }
+        if let DType::Arrow(kind) = dtype {
+            return self.of_arrow(*kind, grouped).map_or_else(refuse, Ok);
         }
         let plain = dtype.is_number() || *dtype == DType::Bool;
         match self {

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt64Type};
+use arrow_array::types::{Decimal128Type, Float32Type, Float64Type, Int64Type, UInt64Type};
 use arrow_array::{Array, LargeStringArray};
-use weft_data::DType;
+use weft_data::{ArrowType, DType};
 
 use super::Func;
 use super::encode::integers;
@@ -52,6 +52,8 @@ enum Memory {
     Count(Vec<i64>),
     Int(Vec<i64>),
     UInt(Vec<u64>),
+    /// Sums of decimals.
+    Wide(Vec<i128>),
     Float(Vec<Compensated>),
     Product(Vec<f64>),
     Mean {
@@ -72,6 +74,7 @@ enum Picked {
     Int(Vec<i64>),
     UInt(Vec<u64>),
     Float(Vec<f64>),
+    Wide(Vec<i128>),
     Text(Vec<Box<str>>),
 }
 
@@ -87,11 +90,13 @@ impl State {
                     DType::Str => Picked::Text(Vec::new()),
                     dtype if dtype.is_float() => Picked::Float(Vec::new()),
                     dtype if dtype.is_unsigned() => Picked::UInt(Vec::new()),
+                    DType::Arrow(ArrowType::Decimal { .. }) => Picked::Wide(Vec::new()),
                     _ => Picked::Int(Vec::new()),
                 },
                 seen: Vec::new(),
             },
             Func::Sum | Func::Prod => match &dtype {
+                DType::Arrow(_) => Memory::Wide(Vec::new()),
                 dtype if dtype.is_unsigned() => Memory::UInt(Vec::new()),
                 dtype if dtype.is_float() && func == Func::Sum => Memory::Float(Vec::new()),
                 dtype if dtype.is_float() => Memory::Product(Vec::new()),
@@ -117,6 +122,7 @@ impl State {
             Memory::Count(counts) => counts.resize(count, 0),
             Memory::Int(sums) => sums.resize(count, one),
             Memory::UInt(sums) => sums.resize(count, one as u64),
+            Memory::Wide(sums) => sums.resize(count, 0),
             Memory::Float(sums) => sums.resize(count, Compensated::default()),
             Memory::Product(products) => products.resize(count, 1.0),
             Memory::Mean { sums, counts } => {
@@ -130,6 +136,7 @@ impl State {
                     Picked::Int(values) => values.resize(count, 0),
                     Picked::UInt(values) => values.resize(count, 0),
                     Picked::Float(values) => values.resize(count, f64::NAN),
+                    Picked::Wide(values) => values.resize(count, 0),
                     Picked::Text(values) => values.resize(count, "".into()),
                 }
                 seen.resize(count, false);
@@ -139,7 +146,9 @@ impl State {
 
     /// Widens the state to hold what `dtype` needs beside what it has.
     fn meet(&mut self, dtype: &DType) -> Result<()> {
-        if *dtype == self.dtype {
+        let is_decimal = |dtype: &DType| matches!(dtype, DType::Arrow(ArrowType::Decimal { .. }));
+        // Sums have more digits than what they are sums of.
+        if *dtype == self.dtype || is_decimal(dtype) && is_decimal(&self.dtype) {
             return Ok(());
         }
         let common = promote(&self.dtype, dtype).ok_or_else(|| {
@@ -243,6 +252,15 @@ impl State {
             Memory::UInt(sums) => {
                 groups.each(&vector.cast::<UInt64Type>()?, |g, v| sums[g] = sums[g].wrapping_add(v));
             }
+            Memory::Wide(sums) => {
+                let nulls = vector.values.nulls();
+                for (row, &value) in vector.slice::<Decimal128Type>()?.iter().enumerate() {
+                    if nulls.is_none_or(|nulls| nulls.is_valid(row)) {
+                        let group = groups.ids.map_or(0, |ids| ids[row] as usize);
+                        sums[group] = sums[group].wrapping_add(value);
+                    }
+                }
+            }
             Memory::Float(sums) => {
                 let values = vector.cast::<Float64Type>()?;
                 match groups.ids {
@@ -296,7 +314,19 @@ impl State {
                 });
             }
             Memory::Pick { values, seen } => match values {
+                Picked::Wide(best) => {
+                    let nulls = vector.values.nulls();
+                    for (row, &value) in vector.slice::<Decimal128Type>()?.iter().enumerate() {
+                        let group = groups.ids.map_or(0, |ids| ids[row] as usize);
+                        let valid = nulls.is_none_or(|nulls| nulls.is_valid(row));
+                        if valid && wins(func, seen[group], value, best[group]) {
+                            best[group] = value;
+                            seen[group] = true;
+                        }
+                    }
+                }
                 Picked::Text(best) => {
+                    let vector = vector.plain()?;
                     let texts = vector.strings()?;
                     for row in 0..texts.len() {
                         if texts.is_null(row) {
@@ -323,7 +353,10 @@ impl State {
                     }
                 }),
                 Picked::Int(best) => {
-                    let is_time = matches!(vector.dtype, DType::Datetime { .. } | DType::Timedelta(_));
+                    let is_time = matches!(
+                        vector.dtype,
+                        DType::Datetime { .. } | DType::Timedelta(_) | DType::Arrow(_)
+                    );
                     groups.each(&integers(vector)?, |g, v| {
                         if !(is_time && v == NAT) && wins(func, seen[g], v, best[g]) {
                             best[g] = v;
@@ -345,6 +378,14 @@ impl State {
             Memory::Count(counts) => vec![ints(counts)],
             Memory::Int(sums) => vec![ints(sums)],
             Memory::UInt(sums) => vec![Vector::from_vec::<UInt64Type>(DType::UInt64, sums.clone())],
+            Memory::Wide(sums) => {
+                let valid = vec![true; sums.len()];
+                let digits = match self.dtype {
+                    DType::Arrow(ArrowType::Decimal { scale, .. }) => (38, scale),
+                    _ => (38, 0),
+                };
+                vec![decimals(sums, &valid, digits)?]
+            }
             Memory::Float(sums) => {
                 let values = sums.iter().map(Compensated::value).collect();
                 vec![narrow(floats(values), &self.dtype)]
@@ -472,7 +513,17 @@ fn picked(values: &Picked, seen: &[bool], dtype: &DType) -> Result<Vector> {
             narrow(Vector::from_vec::<Float64Type>(DType::Float64, values.clone()), dtype)
         }
         Picked::UInt(values) => numbers(values.iter().copied(), dtype)?,
+        Picked::Wide(values) => match dtype {
+            DType::Arrow(ArrowType::Decimal { precision, scale }) => {
+                decimals(values, seen, (*precision, *scale))?
+            }
+            other => return ExprError::unsupported(format!("a value of {other}")),
+        },
         Picked::Int(values) => match dtype {
+            DType::Arrow(kind) => {
+                let values = values.iter().zip(seen).map(|(&v, &seen)| seen.then_some(v));
+                Vector::new(dtype.clone(), crate::kernel::arrow::from_integers(*kind, values)?)
+            }
             DType::Datetime { .. } | DType::Timedelta(_) => {
                 let values = values.iter().zip(seen).map(|(&v, &seen)| if seen { v } else { NAT }).collect();
                 Vector::from_vec::<Int64Type>(dtype.clone(), values)
@@ -481,6 +532,14 @@ fn picked(values: &Picked, seen: &[bool], dtype: &DType) -> Result<Vector> {
             dtype => numbers(values.iter().copied(), dtype)?,
         },
     })
+}
+
+fn decimals(values: &[i128], valid: &[bool], (precision, scale): (u8, i8)) -> Result<Vector> {
+    let values = values.iter().zip(valid).map(|(&value, &valid)| valid.then_some(value));
+    let array = values.collect::<arrow_array::Decimal128Array>();
+    let array =
+        array.with_precision_and_scale(precision, scale).map_err(|e| ExprError::Invalid(e.to_string()))?;
+    Ok(Vector::new(DType::Arrow(ArrowType::Decimal { precision, scale }), Arc::new(array)))
 }
 
 fn numbers<N: Number>(values: impl Iterator<Item = N>, dtype: &DType) -> Result<Vector> {

@@ -134,7 +134,7 @@ impl Expr {
                 KeyRef::Index(_) => Ok(None),
             };
             let (a, b) = (of(left, left_key)?, of(right, right_key)?);
-            if [&a, &b].iter().any(|d| matches!(d, Some(DType::Nullable(_)))) {
+            if [&a, &b].iter().any(|d| matches!(d, Some(DType::Nullable(_) | DType::Arrow(_)))) {
                 return ExprError::unsupported("keys of a nullable dtype");
             }
             if let (Some(a), Some(b)) = (a, b)

@@ -113,7 +113,7 @@ impl Rows {
         }
         let holes = || -> UInt32Array { self.rows.iter().map(|&row| (row != NONE).then_some(row)).collect() };
         match &vector.dtype {
-            DType::Str | DType::Nullable(_) => plain(vector, &holes()),
+            DType::Str | DType::Nullable(_) | DType::Arrow(_) => plain(vector, &holes()),
             DType::Datetime { .. } | DType::Timedelta(_) => {
                 let values = vector.slice::<Int64Type>()?;
                 let values =

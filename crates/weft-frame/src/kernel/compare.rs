@@ -63,7 +63,7 @@ where
     })
 }
 
-fn pairs<N: Copy>(
+pub(super) fn pairs<N: Copy>(
     left: View<'_, N>,
     right: View<'_, N>,
     rows: usize,

@@ -82,6 +82,19 @@ fn with_unit<const PER: i64>(field: DtField, vector: &Vector) -> Result<Vector> 
     }
 }
 
+/// A field of a date, given as a day counted from 1970-01-01.
+pub(super) fn of_day(field: DtField, day: i64) -> i64 {
+    let (year, month, of_month) = civil(day);
+    match field {
+        DtField::Year => year,
+        DtField::Month => month,
+        DtField::Day => of_month,
+        DtField::Quarter => (month - 1) / 3 + 1,
+        DtField::DayOfWeek => (day + 3).rem_euclid(7),
+        _ => day - days(year, 1, 1) + 1,
+    }
+}
+
 /// int32, or float64 where a NaT makes a NaN necessary.
 fn numbers(values: &[i64], f: impl Fn(i64) -> i64) -> Vector {
     let numbers: Vec<i32> = values.iter().map(|&v| f(v) as i32).collect();

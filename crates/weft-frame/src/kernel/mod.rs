@@ -12,6 +12,8 @@ use crate::scalar::Scalar;
 use weft_data::Hasher;
 
 mod arithmetic;
+pub(crate) mod arrow;
+mod coded;
 mod compare;
 mod datetime;
 mod shape;
@@ -312,6 +314,12 @@ impl Op {
 
 /// Runs an operation on a batch of `rows` rows.
 pub fn run(op: &Op, args: &[Operand<'_>], rows: usize) -> Result<Vector, ExprError> {
+    if args.iter().any(|arg| matches!(arg, Operand::Vector(vector) if vector.is_coded())) {
+        return coded::run(op, args, rows);
+    }
+    if args.iter().any(|arg| matches!(arg, Operand::Vector(Vector { dtype: DType::Arrow(_), .. }))) {
+        return arrow::run(op, args, rows);
+    }
     match (op, args) {
         (Op::Binary(op), &[left, right]) if op.is_comparison() => compare::compare(*op, left, right, rows),
         (Op::Binary(op), &[left, right]) if op.is_logical() => compare::logical(*op, left, right, rows),

@@ -3,10 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow_array::types::{ArrowPrimitiveType, Float32Type, Float64Type, Int64Type, UInt64Type};
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, DecimalType, Float32Type, Float64Type, Int64Type,
+    UInt64Type,
+};
 use arrow_array::{Array, ArrayRef, BooleanArray, LargeStringArray, PrimitiveArray};
 use arrow_buffer::{BooleanBuffer, ScalarBuffer};
-use weft_data::DType;
+use weft_data::{ArrowType, DType};
 
 use crate::error::ExprError;
 use crate::scalar::{Literal, Scalar};
@@ -170,7 +173,14 @@ impl Vector {
             return Ok(Scalar::Missing);
         }
         Ok(match &self.dtype {
-            DType::Bool => Scalar::Bool(self.bools()?.value(row)),
+            DType::Bool | DType::Arrow(ArrowType::Bool) => Scalar::Bool(self.bools()?.value(row)),
+            DType::Arrow(ArrowType::Double) => Scalar::Float(self.slice::<Float64Type>()?[row]),
+            DType::Arrow(ArrowType::Int64) => Scalar::Int(self.slice::<Int64Type>()?[row]),
+            DType::Arrow(ArrowType::Date) => Scalar::Date(self.slice::<Date32Type>()?[row]),
+            DType::Arrow(ArrowType::Decimal { precision, scale }) => {
+                let value = self.slice::<Decimal128Type>()?[row];
+                Scalar::Decimal { value, precision: *precision, scale: *scale }
+            }
             DType::Str => Scalar::Str(self.strings()?.value(row).into()),
             DType::UInt64 => Scalar::UInt(self.slice::<UInt64Type>()?[row]),
             DType::Datetime { unit, zone } => match self.slice::<Int64Type>()?[row] {
@@ -294,6 +304,12 @@ pub fn empty(dtype: &DType) -> Vector {
         DType::Bool => Arc::new(BooleanArray::new(BooleanBuffer::new_unset(0), None)),
         DType::Str => Arc::new(LargeStringArray::new_null(0)),
         DType::Nullable(inner) => empty(inner).values,
+        DType::Arrow(ArrowType::Bool) => Arc::new(BooleanArray::new(BooleanBuffer::new_unset(0), None)),
+        DType::Arrow(ArrowType::Double) => Arc::new(PrimitiveArray::<Float64Type>::new_null(0)),
+        DType::Arrow(ArrowType::Date) => Arc::new(PrimitiveArray::<Date32Type>::new_null(0)),
+        DType::Arrow(ArrowType::Decimal { precision, scale }) => {
+            arrow_array::new_empty_array(&Decimal128Type::TYPE_CONSTRUCTOR(*precision, *scale))
+        }
         DType::Datetime { .. } | DType::Timedelta(_) => Arc::new(PrimitiveArray::<Int64Type>::new_null(0)),
         other => with_number!(other, T => Arc::new(PrimitiveArray::<T>::new_null(0)),
             _other => Arc::new(PrimitiveArray::<Int64Type>::new_null(0))),

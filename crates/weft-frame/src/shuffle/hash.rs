@@ -72,6 +72,11 @@ fn add(vector: &Vector, hashes: &mut [u64]) -> Result<()> {
                 *hash = mix(*hash, own);
             }
         }
+        DType::Arrow(_) => {
+            for (hash, own) in hashes.iter_mut().zip(crate::kernel::arrow::to_integers(&plain)?) {
+                *hash = mix(*hash, if own == NAT { MISSING } else { own as u64 });
+            }
+        }
         DType::Datetime { .. } | DType::Timedelta(_) => {
             for (hash, &own) in hashes.iter_mut().zip(plain.slice::<Int64Type>()?) {
                 *hash = mix(*hash, if own == NAT { MISSING } else { own as u64 });

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow_array::{Array, LargeStringArray};
-use weft_data::{DType, Frame};
+use weft_data::{ArrowType, DType, Frame};
 
 use super::SortBy;
 use crate::error::ExprError;
@@ -170,7 +170,18 @@ fn column(by: &SortBy, vector: &Vector) -> Result<SortColumn> {
             values.iter().map(|&v| if v == NAT { missing } else { turn(image(v)) }).collect()
         }
         DType::UInt64 => vector.slice::<UInt64Type>()?.iter().map(|&v| turn(v)).collect(),
-        DType::Nullable(_) => return ExprError::unsupported(format!("keys of {}", vector.dtype)),
+        DType::Arrow(kind @ (ArrowType::Date | ArrowType::Bool | ArrowType::Int64)) => {
+            if *kind == ArrowType::Int64 && vector.values.null_count() > 0 {
+                return ExprError::unsupported("keys of int64[pyarrow] with missing values");
+            }
+            let values = crate::kernel::arrow::to_integers(vector)?;
+            let image = |value: i64| turn((value as u64) ^ (1 << 63));
+            let is_missing = |value: i64| *kind != ArrowType::Int64 && value == NAT;
+            values.iter().map(|&v| if is_missing(v) { missing } else { image(v) }).collect()
+        }
+        DType::Nullable(_) | DType::Arrow(_) => {
+            return ExprError::unsupported(format!("keys of {}", vector.dtype));
+        }
         _ => vector.cast::<Int64Type>()?.iter().map(|&v| turn((v as u64) ^ (1 << 63))).collect(),
     }))
 }

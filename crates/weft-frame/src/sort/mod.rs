@@ -4,7 +4,7 @@ mod boundaries;
 mod keys;
 mod rows;
 
-use weft_data::{DType, Kind, LayerRef};
+use weft_data::{ArrowType, DType, Kind, LayerRef};
 use weft_graph::{Axis, Key, Read, Rule};
 
 use crate::error::ExprError;
@@ -36,7 +36,9 @@ pub(crate) fn hash(keys: &[SortBy], h: &mut Hasher) {
 /// Whether rows can be put in order of keys of this dtype.
 pub(crate) fn check_key(dtype: &DType) -> Result<()> {
     match dtype {
-        DType::Nullable(_) => ExprError::unsupported(format!("keys of {dtype}")),
+        DType::Nullable(_) | DType::Arrow(ArrowType::Double | ArrowType::Decimal { .. }) => {
+            ExprError::unsupported(format!("keys of {dtype}"))
+        }
         _ => Ok(()),
     }
 }

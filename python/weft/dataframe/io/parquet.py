@@ -1,4 +1,4 @@
-"""Parquet, a file for each partition, through pyarrow."""
+"""Parquet: read in Rust where it has every column's dtype, else through pyarrow."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from weft._weft import FrameExpr, ParquetFiles
 from weft.base import tokenize
-from weft.dataframe import _meta
-from weft.dataframe._collection import host
+from weft.dataframe import _convert, _meta
+from weft.dataframe._collection import host, new_collection
+from weft.utils import parse_bytes
 
 _INDEX = "__index_level_0__"
 
@@ -31,7 +34,7 @@ def read_parquet(
     blocksize: Any = "default",
     **kwargs: Any,
 ) -> Any:
-    """A lazy DataFrame over Parquet files, a partition for each file.
+    """A lazy DataFrame over Parquet files, a partition for some row groups of a file.
 
     Parameters
     ----------
@@ -45,6 +48,11 @@ def read_parquet(
         Which columns become the index; by default what the files say.
     calculate_divisions : bool
         Find divisions in the statistics of the index column.
+    split_row_groups : 'infer', 'adaptive', bool or int
+        Row groups of a partition: so many; one if True; all of a file if False; else as many as
+        ``blocksize`` allows.
+    blocksize : int or str, optional
+        Bytes of a partition, unpacked; by default 16 MiB, more if there would be very many partitions.
 
     Raises
     ------
@@ -66,13 +74,20 @@ def read_parquet(
     hive = [_hive(file, roots) for file in files]
     read = _Read(filesystem, files, hive, columns, filters, index, categories, kwargs)
     meta: Any = read.meta()
-    if columns is not None and isinstance(columns, str):
-        meta = meta[columns]
+    series = isinstance(columns, str)
     divisions = _divisions(read, meta) if calculate_divisions else None
-    if divisions is not None and isinstance(divisions, tuple):
+    if isinstance(divisions, tuple):
         order, divisions = divisions
-        read.files = [files[i] for i in order]
+        read.files = files = [files[i] for i in order]
         read.hive = [hive[i] for i in order]
+    if _is_local(filesystem) and not (any(hive) or filters or categories or kwargs):
+        with contextlib.suppress(NotImplementedError):
+            split = ("files", 0) if divisions else None
+            frame = _native(read, meta, split or _split(split_row_groups, blocksize))
+            frame = frame if divisions is None else frame._with_divisions(divisions)
+            return frame[columns] if series else frame
+    if series:
+        meta = meta[columns]
     return host(
         read,
         (),
@@ -84,6 +99,84 @@ def read_parquet(
         fallback=False,
         numbered=list(range(len(files))),
     )
+
+
+def _is_local(filesystem: Any) -> bool:
+    protocol = filesystem.protocol
+    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+
+#: Bytes of a partition, unpacked, unless there are very many of them.
+_PARTITION = 16 * 2**20
+_PARTITIONS = 200
+
+
+def _split(split_row_groups: Any, blocksize: Any) -> tuple[str, int]:
+    """How row groups become partitions; 0 bytes: as the size of the data suggests."""
+    if split_row_groups is True:
+        return "groups", 1
+    if split_row_groups is False:
+        return "files", 0
+    if isinstance(split_row_groups, int):
+        return "groups", split_row_groups
+    if split_row_groups not in ("infer", "adaptive"):
+        raise ValueError(
+            f"split_row_groups is a bool, a number, 'infer' or 'adaptive', not {split_row_groups!r}"
+        )
+    if blocksize is None or blocksize == "default":
+        return "bytes", 0
+    return "bytes", parse_bytes(blocksize)
+
+
+def _native(read: _Read, meta: pd.DataFrame, split: tuple[str, int]) -> Any:
+    """The DataFrame that Rust reads.
+
+    Raises
+    ------
+    NotImplementedError
+        If the files hold what it has no exact form for.
+    """
+    found = ParquetFiles(read.files)
+    missing = {name: count for name, _, count in found.columns}
+    if not meta.columns.is_unique:
+        raise NotImplementedError("columns of one name")
+
+    def field(label: Any, name: Any, dtype: Any) -> tuple[Any, str, str]:
+        known = _convert.dtype_name(dtype)
+        if known is None or name not in missing:
+            raise NotImplementedError(f"column {label!r} of {dtype}")
+        if known == "bool" and missing[name] != 0:
+            raise NotImplementedError("bools of which some may be missing")
+        if dtype.kind in "iu" and isinstance(dtype, np.dtype) and missing[name]:
+            known = "float64"
+        return label, name, known
+
+    fields = [field(label, label, dtype) for label, dtype in meta.dtypes.items()]
+    index = _native_index(read, meta.index, field)
+    if split == ("bytes", 0):
+        split = "bytes", max(_PARTITION, min(found.nbytes // _PARTITIONS, 16 * _PARTITION))
+    source = found.plan(fields, index, split)
+    promoted = {label: dtype for label, _, dtype in fields if dtype != _convert.dtype_name(meta[label].dtype)}
+    token = tokenize(read.files, read.versions)
+    return new_collection(FrameExpr.parquet(source, token), meta.astype(promoted))
+
+
+def _native_index(read: _Read, index: pd.Index, field: Any) -> Any:
+    """``(start, step)`` of a range, or the columns that hold the labels."""
+    if isinstance(index, pd.MultiIndex):
+        raise NotImplementedError("several levels")
+    described = read.described.get("index_columns", []) if read.index is None else []
+    if isinstance(index, pd.RangeIndex):
+        if index.name is not None:
+            raise NotImplementedError("a range with a name")
+        [first] = [*described[:1]] or [None]
+        return (first["start"], first["step"]) if isinstance(first, dict) else (0, 1)
+    if read.index is False:
+        raise NotImplementedError("labels as columns")
+    name = read.index if read.index is not None else described[0]
+    if isinstance(name, list):
+        [name] = name
+    return [(index.name, field(name, name, index.dtype))]
 
 
 def _files(filesystem: Any, found: Sequence[str]) -> list[str]:
@@ -139,6 +232,7 @@ class _Read:
         self.levels = {
             name: sorted({folders.get(name, "") for folders in hive}) for name in (hive[0] if hive else {})
         }
+        self.described: dict[str, Any] = {}
         self.versions = [_version(filesystem, file) for file in files]
         self.__name__ = "read_parquet"
 
@@ -175,9 +269,9 @@ class _Read:
 
         with self.filesystem.open(self.files[0], "rb") as file:
             schema = pq.read_schema(file)
-        described = (schema.metadata or {}).get(b"pandas")
+        self.described = described = schema.pandas_metadata or {}
         table = schema.empty_table()
-        frame = table.to_pandas()
+        frame = table.to_pandas(types_mapper=_arrow_dtype)
         names = (
             [*frame.columns, *[n for n in frame.index.names if n is not None]] if described else schema.names
         )
@@ -192,12 +286,19 @@ class _Read:
         wanted = self._wanted_of_file()
         try:
             with self.filesystem.open(path, "rb") as file:
-                frame = pd.read_parquet(
-                    file, engine="pyarrow", columns=wanted, filters=self.filters, **self.options
-                )
+                frame = self._read(file, wanted)
         except (OSError, ValueError) as error:
             raise type(error)(f"{path}: {error}") from error
         return self._finish(frame, self.hive[partition_info])
+
+    def _read(self, file: Any, wanted: list[Any] | None) -> pd.DataFrame:
+        if self.options:
+            return pd.read_parquet(
+                file, engine="pyarrow", columns=wanted, filters=self.filters, **self.options
+            )
+        import pyarrow.parquet as pq
+
+        return pq.read_table(file, columns=wanted, filters=self.filters).to_pandas(types_mapper=_arrow_dtype)
 
     def _wanted_of_file(self) -> list[Any] | None:
         if self.columns is None:
@@ -207,6 +308,15 @@ class _Read:
             [] if self.index in (None, False) else [self.index] if isinstance(self.index, str) else self.index
         )
         return list(dict.fromkeys([c for c in [*columns, *index] if c not in self.levels]))
+
+
+def _arrow_dtype(kind: Any) -> Any:
+    """Dates and decimals stay Arrow's: as Python objects they would be slow, and have no dtype."""
+    import pyarrow as pa
+
+    if pa.types.is_date(kind) or pa.types.is_decimal(kind):
+        return pd.ArrowDtype(kind)
+    return None
 
 
 def _version(filesystem: Any, file: str) -> Any:
