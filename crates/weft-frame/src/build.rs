@@ -69,6 +69,16 @@ impl Expr {
 
     /// A step of the host language that makes `npartitions` partitions that look like `schema`.
     pub fn host(step: HostStep, schema: Schema, npartitions: u32) -> Result<Expr> {
+        if let Some(tasks) = &step.tasks
+            && (tasks.reads.len() != npartitions as usize || !step.inputs.is_empty())
+        {
+            return Err(ExprError::Invalid(format!(
+                "{} makes {npartitions} partitions from {} tasks and {} tables",
+                step.name,
+                tasks.reads.len(),
+                step.inputs.len()
+            )));
+        }
         for input in &step.inputs {
             let n = input.expr.npartitions();
             if input.reads == HostReads::Aligned && n != npartitions && n != 1 {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use weft_data::{DType, Kind, WorkRef};
+use weft_data::{DType, Kind, LayerRef, WorkRef};
 use weft_graph::Key;
 
 use crate::aggregate::Func;
@@ -125,8 +125,19 @@ pub struct HostStep {
     /// Makes a [`Frame`](weft_data::Frame) from what `work` returns; `None`: native steps cannot follow.
     pub bridge: Option<WorkRef>,
     pub inputs: Vec<HostInput>,
+    /// Tasks of a graph of other collections: call `i` gets the value of the `i`-th. Then there are
+    /// no `inputs`.
+    pub tasks: Option<Tasks>,
     /// The step is a fallback for an operation, not a source of data.
     pub fallback: bool,
+}
+
+/// Tasks of layers that are no frame's.
+#[derive(Clone, Debug)]
+pub struct Tasks {
+    pub layers: Vec<LayerRef>,
+    /// For each partition the layer and the number of a task in it.
+    pub reads: Arc<[(u32, u32)]>,
 }
 
 #[derive(Clone, Debug)]

@@ -34,7 +34,7 @@ pub use aggregate::Func;
 pub use csv::CsvTable;
 pub use error::ExprError;
 pub use exchange::{Exchange, KeyRef};
-pub use expr::{Agg, Arg, Expr, Field, Finish, HostInput, HostReads, HostStep, Node, Schema};
+pub use expr::{Agg, Arg, Expr, Field, Finish, HostInput, HostReads, HostStep, Node, Schema, Tasks};
 pub use kernel::{BinaryOp, DtField, Op, UnaryOp};
 
 pub use join::{How, JoinColumn, JoinSpec, Side};

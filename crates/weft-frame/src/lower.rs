@@ -180,6 +180,11 @@ impl Lowering {
         match expr.node() {
             Node::Host(step) => {
                 let n = expr.npartitions();
+                if let Some(tasks) = &step.tasks {
+                    let starts = (0..=n).collect();
+                    let rule = Rule::Table { shape: vec![n], starts, reads: tasks.reads.clone() };
+                    return Ok(layer(name, tasks.layers.clone(), rule, step.work.clone()));
+                }
                 let (mut inputs, mut reads) = (Vec::new(), Vec::new());
                 for (i, input) in step.inputs.iter().enumerate() {
                     inputs.push(self.layer(&input.expr)?);

@@ -4,14 +4,18 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use ahash::AHashMap;
+use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use weft_data::{Column, DType, Frame, Index, Kind, Lane, TaskError, Value, Work};
-use weft_frame::{Expr, Field, HostInput, HostReads, HostStep, MemorySource, Schema};
+use weft_data::{Column, DType, Frame, Index, Kind, Lane, LayerRef, TaskError, Value, Work};
+use weft_frame::{Expr, Field, HostInput, HostReads, HostStep, MemorySource, Schema, Tasks};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::arrow::{self, Lend};
 use crate::frame::{FrameExpr, kind_from_name, label_from_py, wrap};
+use crate::graph::Graph;
+use crate::key::key_from_py;
 use crate::task::{PyValue, host_error, value_to_py};
 
 /// A batch of a frame in memory: large enough to pay for a kernel call, small enough for a cache.
@@ -131,8 +135,13 @@ fn fields_from_py(fields: PyFields<'_>) -> PyResult<Option<Vec<Field>>> {
 ///     It stands for an operation without a kernel; otherwise it is a source or the user's function.
 /// writes : bool
 ///     The callable may write into what it gets.
+/// tasks : (Graph, list of keys), optional
+///     Call `i` gets the value of the `i`-th of these tasks, and there are no inputs.
+///
+/// Raises `KeyError` if the graph lacks one of the keys.
 #[pyfunction]
-#[pyo3(signature = (label, token, call, inputs, npartitions, kind, fields, *, whole, fallback, writes, lists=None))]
+#[pyo3(signature = (label, token, call, inputs, npartitions, kind, fields, *, whole, fallback, writes, lists=None,
+    tasks=None))]
 #[allow(clippy::too_many_arguments, reason = "one call from one place in Python, by keyword")]
 fn frame_host(
     label: String,
@@ -146,7 +155,9 @@ fn frame_host(
     fallback: bool,
     writes: bool,
     lists: Option<Vec<Vec<u32>>>,
+    tasks: Option<(Bound<'_, Graph>, Vec<Bound<'_, PyAny>>)>,
 ) -> PyResult<FrameExpr> {
+    let tasks = tasks.map(|(graph, keys)| tasks_of(graph.get(), &keys)).transpose()?;
     let kind = kind_from_name(kind)?;
     let fields = fields_from_py(fields)?;
     let bridge = match &fields {
@@ -170,9 +181,29 @@ fn frame_host(
             .iter()
             .map(|input| HostInput { expr: input.expr.clone(), reads: reads.clone() })
             .collect(),
+        tasks,
         fallback,
     };
     wrap(Expr::host(step, Schema { fields: fields.unwrap_or_default(), kind }, npartitions))
+}
+
+/// Where the tasks `keys` are in the graph.
+fn tasks_of(graph: &Graph, keys: &[Bound<'_, PyAny>]) -> PyResult<Tasks> {
+    let mut layers: Vec<LayerRef> = Vec::new();
+    let mut numbers = AHashMap::new();
+    let mut reads = Vec::with_capacity(keys.len());
+    for key in keys {
+        let key = key_from_py(key)?;
+        let Some((layer, task)) = graph.find(&key) else {
+            return Err(PyKeyError::new_err(format!("{key} is not in the graph")));
+        };
+        let number = *numbers.entry(Arc::as_ptr(&layer)).or_insert_with(|| {
+            layers.push(layer.clone());
+            layers.len() as u32 - 1
+        });
+        reads.push((number, task));
+    }
+    Ok(Tasks { layers, reads: reads.into() })
 }
 
 /// An expression over pandas objects in memory, one for each partition.

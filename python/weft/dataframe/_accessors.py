@@ -1,14 +1,31 @@
-"""``.dt``, ``.str`` and ``.cat``: native where there is a kernel, pandas on each partition otherwise."""
+"""``.dt``, ``.str`` and ``.cat``: native where there is a kernel, pandas on each partition otherwise.
+
+An accessor has every method and property that pandas' has, under its documentation.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from weft._docs import skip_doctest
 from weft.dataframe import _meta
 from weft.dataframe._collection import Property, blockwise
 from weft.dataframe._native import Unsupported
+
+
+class AccessorProperty:
+    """An accessor of a class of collections; on the class itself, the accessor's class."""
+
+    def __init__(self, accessor: type[_Accessor]) -> None:
+        self.accessor = accessor
+        self.__doc__ = accessor.__doc__
+
+    def __get__(self, own: Any, owner: type) -> Any:
+        return self.accessor if own is None else self.accessor(own)
 
 
 class _Accessor:
@@ -17,27 +34,77 @@ class _Accessor:
     _accessor_name = ""
 
     def __init__(self, series: Any) -> None:
-        getattr(_meta.meta_nonempty(series._meta), self._accessor_name)  # Raises as pandas does.
         self._series = series
+        self._sample()  # Raises as pandas does.
+
+    def _sample(self) -> Any:
+        """pandas' accessor of two sample rows."""
+        sample = _meta.meta_nonempty(self._series._meta)
+        found = getattr(sample, self._accessor_name, None)
+        if found is None and isinstance(sample, pd.CategoricalIndex):
+            return sample  # An index of categories is its own accessor.
+        return getattr(sample, self._accessor_name) if found is None else found
+
+    @property
+    def _prefix(self) -> str:
+        return "" if isinstance(self._sample(), pd.Index) else f"{self._accessor_name}."
 
     def __dir__(self) -> list[str]:
-        return sorted(dir(getattr(_meta.meta_nonempty(self._series._meta), self._accessor_name)))
+        return sorted(dir(self._sample()))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        accessor = getattr(_meta.meta_nonempty(self._series._meta), self._accessor_name)
-        value = getattr(accessor, name)  # Raises the AttributeError that names it.
-        path = f"{self._accessor_name}.{name}"
+        return self._get(name)
+
+    def _get(self, name: str) -> Any:
+        value = getattr(self._sample(), name)  # Raises the AttributeError that names it.
         if callable(value) and not isinstance(value, pd.Index):
 
             def method(*args: Any, **kwargs: Any) -> Any:
-                return blockwise(Property(path), self._series, *args, label=path.replace(".", "-"), **kwargs)
+                return self._call(name, *args, **kwargs)
 
             method.__name__ = name
-            method.__doc__ = value.__doc__
             return method
-        return blockwise(Property(path), self._series, label=path.replace(".", "-"))
+        return self._call(name)
+
+    def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """The method or property ``name`` of pandas on each partition."""
+        path = f"{self._prefix}{name}"
+        meta = self._meta_of(Property(path), args, kwargs)
+        return blockwise(
+            Property(path), self._series, *args, label=path.replace(".", "-"), meta=meta, **kwargs
+        )
+
+    def _meta_of(self, call: Any, args: Any, kwargs: Any) -> Any:
+        result = call(_meta.meta_nonempty(self._series._meta), *_meta.sample(args), **_meta.sample(kwargs))
+        if isinstance(result, np.ndarray):
+            # Of an index pandas gives plain arrays: partitions of them have no labels.
+            return pd.Series(result[:0], name=self._series._meta.name)
+        return _meta.make_meta(result) if _meta.is_pandas(result) else result
+
+
+def _add(cls: Any, source: Any) -> Any:
+    """Methods and properties of a pandas accessor that ``cls`` has not got."""
+    for name in dir(source):
+        if name.startswith("_") or name in cls.__dict__:
+            continue
+        original = getattr(source, name)
+        setattr(cls, name, _method(name, original) if callable(original) else _property(name, original))
+    return cls
+
+
+def _method(name: str, original: Any) -> Callable[..., Any]:
+    def method(self: _Accessor, *args: Any, **kwargs: Any) -> Any:
+        return self._get(name)(*args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = skip_doctest(original.__doc__)
+    return method
+
+
+def _property(name: str, original: Any) -> property:
+    return property(lambda self: self._get(name), doc=skip_doctest(original.__doc__))
 
 
 class DatetimeAccessor(_Accessor):
@@ -53,18 +120,25 @@ class DatetimeAccessor(_Accessor):
 
     _accessor_name = "dt"
 
-    def __getattr__(self, name: str) -> Any:
+    def _get(self, name: str) -> Any:
         field = {"weekday": "dayofweek", "day_of_week": "dayofweek", "day_of_year": "dayofyear"}.get(
             name, name
         )
         try:
             expr = self._series.expr.dt(field)
         except (*Unsupported, AttributeError):
-            return super().__getattr__(name)
-        value = getattr(_meta.meta_nonempty(self._series._meta).dt, name)
+            return super()._get(name)
+        value = getattr(self._sample(), name)
         if callable(value):
             return lambda: self._series._like(expr, _meta.make_meta(value()))
         return self._series._like(expr, _meta.make_meta(value))
+
+    @property
+    def week(self) -> Any:
+        """The week of the year by ISO 8601, which pandas calls ``isocalendar().week``."""
+        return self.isocalendar().week
+
+    weekofyear = week
 
 
 class StringAccessor(_Accessor):
@@ -75,20 +149,103 @@ class StringAccessor(_Accessor):
     def __getitem__(self, key: Any) -> Any:
         return blockwise(_str_getitem, self._series, key, label="str-getitem")
 
+    def split(self, pat: Any = None, n: int = -1, expand: bool = False) -> Any:
+        """Text cut at ``pat``.
+
+        Raises
+        ------
+        NotImplementedError
+            With ``expand`` but without ``n``: the number of columns would depend on the data.
+        """
+        return self._split("split", pat, n, expand)
+
+    def rsplit(self, pat: Any = None, n: int = -1, expand: bool = False) -> Any:
+        """Text cut at ``pat``, from the end; see :meth:`split`."""
+        return self._split("rsplit", pat, n, expand)
+
+    def _split(self, name: str, pat: Any, n: int, expand: bool) -> Any:
+        if not expand:
+            return self._call(name, pat=pat, n=n, expand=expand)
+        if n == -1:
+            raise NotImplementedError(
+                f"To use the expand parameter you must specify the number of expected splits with the n= "
+                f"parameter: how many columns {name} gives would depend on the data"
+            )
+        separator = " " if pat is None else pat
+        # Text that has as many pieces as there can be, so that all columns are there.
+        sample = pd.Series([separator.join(["a"] * (n + 1))], dtype=self._series._meta.dtype)
+        meta = getattr(sample.str, name)(n=n, expand=True, pat=pat)
+        index = getattr(self._series._meta, "index", None)
+        meta = meta.iloc[:0] if index is None else meta.iloc[:0].set_axis(index[:0])
+        return blockwise(
+            _split_columns, self._series, name, pat, n, list(meta.columns), label=f"str-{name}", meta=meta
+        )
+
+    def cat(self, others: Any = None, sep: Any = None, na_rep: Any = None, join: str = "left") -> Any:
+        """Text joined with that of other Series, row by row.
+
+        Raises
+        ------
+        NotImplementedError
+            Without ``others``: all text would become one.
+        TypeError
+            If ``others`` are no Series.
+        """
+        from weft.dataframe._ops import lifted
+
+        if others is None:
+            raise NotImplementedError("x.str.cat() with `others == None`: all text would become one")
+        several = others if isinstance(others, (list, tuple)) else [others]
+        if not all(
+            isinstance(one, (type(self._series), pd.Series)) or hasattr(one, "_meta") for one in several
+        ):
+            raise TypeError("others must be Series/Index")
+        moved = [lifted(self._series, one, column=True) for one in several]
+        return self._call("cat", others=moved, sep=sep, na_rep=na_rep, join=join)
+
+    def extractall(self, pat: Any, flags: int = 0) -> Any:
+        """A row for each match; the rows of a text are numbered in a second level of the index."""
+        meta = self._series._meta.str.extractall(pat, flags=flags)
+        return blockwise(
+            Property("str.extractall"),
+            self._series,
+            pat,
+            label="str-extractall",
+            meta=meta,
+            divisions=None,
+            flags=flags,
+        )
+
+
+def _split_columns(part: Any, name: str, pat: Any, n: int, columns: list[Any]) -> Any:
+    return getattr(part.str, name)(pat=pat, n=n, expand=True).reindex(columns=columns)
+
 
 def _str_getitem(partition: Any, key: Any) -> Any:
     return partition.str[key]
 
 
 class CategoricalAccessor(_Accessor):
-    """Methods of categoricals."""
+    """Methods of categoricals.
+
+    Examples
+    --------
+    >>> import pandas as pd, weft.dataframe as dd
+    >>> s = dd.from_pandas(pd.Series(["b", "a"], dtype="category"), npartitions=1)
+    >>> s.cat.codes.compute().tolist()
+    [1, 0]
+    """
 
     _accessor_name = "cat"
 
     @property
+    def _dtype(self) -> Any:
+        return self._series._meta.dtype
+
+    @property
     def known(self) -> bool:
         """Whether the categories are known."""
-        return _meta.UNKNOWN_CATEGORIES not in self._series._meta.cat.categories
+        return _meta.UNKNOWN_CATEGORIES not in self._dtype.categories
 
     @property
     def categories(self) -> Any:
@@ -100,15 +257,63 @@ class CategoricalAccessor(_Accessor):
             If they are not known.
         """
         if not self.known:
-            raise NotImplementedError("the categories are not known before the data is read")
-        return self._series._meta.cat.categories
+            raise NotImplementedError(
+                "`df.column.cat.categories` with unknown categories is not supported: use "
+                "`column.cat.as_known()` or `df.categorize()` beforehand"
+            )
+        return self._dtype.categories
 
     @property
     def ordered(self) -> bool:
         """Whether the categories have an order."""
-        return self._series._meta.cat.ordered
+        return bool(self._dtype.ordered)
+
+    @property
+    def codes(self) -> Any:
+        """The number of each value's category; -1 where it is missing.
+
+        Raises
+        ------
+        NotImplementedError
+            If the categories are not known.
+        """
+        if not self.known:
+            raise NotImplementedError(
+                "`df.column.cat.codes` with unknown categories is not supported: use "
+                "`column.cat.as_known()` or `df.categorize()` beforehand"
+            )
+        return self._call("codes")
+
+    def as_known(self, **kwargs: Any) -> Any:
+        """The same data with known categories: those that the data has, read now."""
+        if self.known:
+            return self._series
+        from weft.dataframe._reshape import known_dtype
+
+        [dtype] = known_dtype([self._series], **kwargs)
+        return self._call("set_categories", dtype.categories, ordered=dtype.ordered)
 
     def as_unknown(self) -> Any:
         """The same data, its categories taken for unknown."""
-        meta = self._series._meta.cat.set_categories([_meta.UNKNOWN_CATEGORIES])
-        return self._series._like(self._series.expr, meta)
+        values = pd.Categorical([], [_meta.UNKNOWN_CATEGORIES], ordered=self.ordered)
+        own = self._series._meta
+        if isinstance(own, pd.Index):
+            return self._series._like(self._series.expr, pd.CategoricalIndex(values, name=own.name))
+        return self._series._like(self._series.expr, pd.Series(values, index=own.index[:0], name=own.name))
+
+    def remove_unused_categories(self) -> Any:
+        """Without the categories that do not occur; reads the data."""
+        from weft.dataframe._reshape import known_dtype
+
+        [found] = known_dtype([self._series])
+        kept = (
+            [c for c in self._dtype.categories if c in found.categories] if self.known else found.categories
+        )
+        return self._call(
+            "set_categories", pd.Index(kept, dtype=found.categories.dtype), ordered=self.ordered
+        )
+
+
+_add(StringAccessor, pd.Series.str)
+_add(DatetimeAccessor, pd.Series.dt)
+_add(CategoricalAccessor, pd.Series.cat)

@@ -19,6 +19,13 @@ class _Slot:
     def __reduce__(self) -> Any:
         return _Slot, (self.number,)
 
+    def __dask_tokenize__(self) -> Any:
+        return _Slot, self.number
+
+
+#: Where the first value goes.
+FIRST = _Slot(0)
+
 
 class Call:
     """``func(*args, **kwargs)`` whose collections are filled in later.

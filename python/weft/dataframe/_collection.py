@@ -14,9 +14,10 @@ import pandas as pd
 
 from weft import threaded
 from weft._task_spec import Results
+from weft._weft import Graph
 from weft.base import DaskMethodsMixin, tokenize
 from weft.dataframe import _convert, _meta
-from weft.dataframe._call import Call, funcname
+from weft.dataframe._call import FIRST, Call, funcname
 from weft.dataframe._meta import NO_DEFAULT
 from weft.dataframe._native import FrameExpr, Unsupported, fields_of, frame_host, frame_memory, lower_many
 
@@ -33,14 +34,19 @@ def wraps(*kinds: Any) -> Callable[[type], type]:
     return register
 
 
-def new_collection(expr: FrameExpr, meta: Any, divisions: Sequence[Any] | None = None) -> Any:
-    """The DataFrame, Series, Index or Scalar (by ``meta``) of an expression."""
+def class_of(meta: Any) -> type[Collection]:
+    """The class of the collections that ``meta`` describes."""
     for kinds, cls in _CLASSES:
         if isinstance(meta, kinds):
-            return cls(expr, meta, divisions)
+            return cls
     from weft.dataframe._scalar import Scalar
 
-    return Scalar(expr, meta, divisions)
+    return Scalar
+
+
+def new_collection(expr: FrameExpr, meta: Any, divisions: Sequence[Any] | None = None) -> Any:
+    """The DataFrame, Series, Index or Scalar (by ``meta``) of an expression."""
+    return class_of(meta)(expr, meta, divisions)
 
 
 class Collection(DaskMethodsMixin):
@@ -315,6 +321,8 @@ def finalize(results: Any, meta: Any, expr: Any = None) -> Any:
         tell_promotions(expr)
     if not _meta.is_pandas(meta):
         return results[0] if len(results) == 1 else results
+    if results and not _meta.is_pandas(results[0]):
+        return _of_values(results, meta)
     parts = [part for part in results if len(part)] or results[:1]
     if not parts:
         return meta
@@ -331,6 +339,13 @@ def finalize(results: Any, meta: Any, expr: Any = None) -> Any:
     ):
         whole.columns = meta.columns
     return whole
+
+
+def _of_values(results: list[Any], meta: Any) -> Any:
+    """Partitions that are no pandas objects: single values are the rows of a Series."""
+    if all(pd.api.types.is_scalar(value) for value in results):
+        return pd.Series(results, name=getattr(meta, "name", None))
+    return results[0] if len(results) == 1 else results
 
 
 def concat(parts: list[Any], join: Any = "outer") -> Any:
@@ -433,13 +448,23 @@ def host(
     fallback: bool = True,
     numbered: Any = None,
     lists: list[list[int]] | None = None,
+    tasks: tuple[Any, list[Any]] | None = None,
 ) -> Any:
     """A step of Python that makes ``npartitions`` partitions.
 
     ``whole``: the function gets each collection as the list of all its partitions.
     ``lists``: partition ``i`` gets its one collection as the list of the partitions ``lists[i]``.
     ``numbered``: what the function gets as ``partition_info`` for each partition.
+    ``tasks``: a graph (or a collection of another kind) and keys; partition ``i`` gets the value of the
+    ``i``-th key as its first argument, and there are no collections among the others.
     """
+    found = None
+    if tasks is not None:
+        graph = tasks[0]
+        if hasattr(graph, "__dask_graph__"):
+            graph = graph.__dask_graph__()
+        found = (graph if isinstance(graph, Graph) else Graph(graph), list(tasks[1]))
+        args = (FIRST, *args)
     call = Call(
         func,
         args,
@@ -449,7 +474,10 @@ def host(
         listed=lists is not None,
         numbered=numbered,
     )
-    token = tokenize(func, args, kwargs, whole, enforce, npartitions, meta if enforce else None, numbered)
+    keys = None if found is None else found[1]
+    token = tokenize(
+        func, args, kwargs, whole, enforce, npartitions, meta if enforce else None, numbered, keys
+    )
     kind, fields = fields_of(meta)
     expr = frame_host(
         label,
@@ -463,6 +491,7 @@ def host(
         fallback=fallback,
         writes=enforce,
         lists=lists,
+        tasks=found,
     )
     return new_collection(expr, meta, divisions)
 

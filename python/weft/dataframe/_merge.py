@@ -398,39 +398,6 @@ def _same_categories(left: Any, right: Any, settings: Any) -> tuple[Any, Any]:
     return left, right
 
 
-def merge_method(
-    self: Any,
-    right: Any,
-    how: str = "inner",
-    on: Any = None,
-    left_on: Any = None,
-    right_on: Any = None,
-    left_index: bool = False,
-    right_index: bool = False,
-    suffixes: Sequence[str | None] = ("_x", "_y"),
-    indicator: bool | str = False,
-    shuffle_method: str | None = None,
-    npartitions: int | None = None,
-    broadcast: bool | float | None = None,
-) -> Any:
-    """Joins with another DataFrame; see :func:`weft.dataframe.merge`."""
-    return merge(
-        self,
-        right,
-        how,
-        on,
-        left_on,
-        right_on,
-        left_index,
-        right_index,
-        suffixes,
-        indicator,
-        shuffle_method,
-        npartitions,
-        broadcast,
-    )
-
-
 def join(
     self: Any,
     other: Any,

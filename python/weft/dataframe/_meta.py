@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from weft._dispatch import Dispatch
+
 NO_DEFAULT = pd.api.extensions.no_default
 
 
@@ -61,6 +63,11 @@ def make_meta(x: Any, index: pd.Index | None = None, parent_meta: Any = None) ->
             pass
     if x is None or np.isscalar(x) or isinstance(x, (pd.Timestamp, pd.Timedelta, pd.Period, np.generic)):
         return x
+    for known in (make_meta_dispatch, make_scalar):
+        try:
+            return known(x)
+        except TypeError:
+            continue
     raise TypeError(f"Don't know how to create metadata from {x}")
 
 
@@ -74,9 +81,24 @@ def _empty(name: Any, dtype: Any, index: pd.Index | None) -> pd.Series:
 UNKNOWN_CATEGORIES = "__UNKNOWN_CATEGORIES__"
 
 
-@functools.lru_cache(maxsize=256)
+#: For objects of other libraries: what they look like without rows.
+make_meta_dispatch = Dispatch("make_meta")
+#: For scalars of other libraries: one on which most functions work.
+make_scalar = Dispatch("make_scalar")
+#: For extension dtypes of other libraries: an array of two values.
+make_array_nonempty = Dispatch("make_array_nonempty")
+
+
 def sample_of(dtype: Any) -> Any:
     """Two values of ``dtype``, of a kind on which most functions work."""
+    try:
+        return make_array_nonempty(dtype)
+    except TypeError:
+        return _sample_of(dtype)
+
+
+@functools.lru_cache(maxsize=256)
+def _sample_of(dtype: Any) -> Any:
     if isinstance(dtype, pd.CategoricalDtype):
         categories = dtype.categories
         if len(categories) == 0:
@@ -218,3 +240,8 @@ def infer_user(function: Callable[..., Any], args: Any, kwargs: Any, called: str
 def missing_column(meta: pd.DataFrame, labels: list[Any]) -> None:
     """Raises the ``KeyError`` that pandas raises if ``labels`` are not columns of ``meta``."""
     meta[labels]
+
+
+def as_frame(part: Any) -> pd.DataFrame:
+    """A Series as a DataFrame of one column; a DataFrame as it is."""
+    return part.to_frame() if part.ndim == 1 else part

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from weft._docs import skip_doctest
-from weft.dataframe import _meta
+from weft.dataframe import _arrays, _meta
 from weft.dataframe._collection import Collection, MethodCall, blockwise
 from weft.dataframe._native import Unsupported
 
@@ -85,7 +85,9 @@ def binary(name: str, function: Callable[[Any, Any], Any], left: Any, right: Any
 
 
 def lifted(own: Any, value: Any, column: bool = False) -> Any:
-    """A pandas object whose rows belong to those of ``own``, as a collection that can be aligned."""
+    """A pandas object or a lazy array whose rows belong to those of ``own``, as a collection."""
+    if _arrays.is_array(value) and isinstance(own, Collection) and not isinstance(own, _scalar()):
+        return _arrays.beside(own, value)
     rows = isinstance(value, pd.DataFrame) or isinstance(value, pd.Series) and (column or own.ndim == 1)
     if not rows or not isinstance(own, Collection) or not own.known_divisions or isinstance(own, _scalar()):
         return value
@@ -142,8 +144,10 @@ def _scalar() -> type:
 
 
 def _foreign(value: Any) -> bool:
-    """A collection of another kind (an array): it decides what the operation means."""
-    return hasattr(value, "__dask_graph__") and not isinstance(value, Collection)
+    """A collection of another kind: it decides what the operation means."""
+    return (
+        hasattr(value, "__dask_graph__") and not isinstance(value, Collection) and not _arrays.is_array(value)
+    )
 
 
 def unary(name: str, function: Callable[[Any], Any], operand: Any) -> Any:

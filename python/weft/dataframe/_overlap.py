@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from weft.dataframe import _meta
+from weft.dataframe import _meta, _ops
 from weft.dataframe._call import enforce, funcname
 from weft.dataframe._collection import Collection, MethodCall, align_arguments, concat, host
 from weft.dataframe._meta import NO_DEFAULT
@@ -269,11 +270,22 @@ class Rolling:
         if not hasattr(pd.api.typing.Rolling, name):
             return self[name]
 
-        def method(*args: Any, **kwargs: Any) -> Any:
-            return self._apply(name, args, kwargs)
+        return functools.partial(self._apply_named, name)
 
-        method.__name__ = name
-        return method
+    def _apply_named(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return self._apply(name, args, kwargs)
+
+
+def _window_method(name: str) -> Any:
+    def method(self: Rolling, *args: Any, **kwargs: Any) -> Any:
+        return self._apply(name, args, kwargs)
+
+    return _ops._documented(method, pd.api.typing.Rolling, name)
+
+
+for _name in "agg apply corr count cov kurt max mean median min quantile sem skew std sum var".split():
+    setattr(Rolling, _name, _window_method(_name))
+Rolling.aggregate = Rolling.agg  # type: ignore[attr-defined]
 
 
 class _Windows:

@@ -55,11 +55,15 @@ def text(collection: Any) -> str:
 
 def html(collection: Any) -> str:
     kind = type(collection).__name__
-    table = structure(collection)
-    if isinstance(table, pd.Series):
-        table = table.to_frame()
     return (
-        f"<div><strong>Weft {kind} Structure:</strong></div>\n"
-        f"{table.to_html(max_rows=5, notebook=False)}\n"
+        f"<div><strong>Weft {kind} Structure:</strong></div>\n{table(collection)}\n"
         f"<div>Weft Name: {collection._name}</div>"
     )
+
+
+def table(collection: Any, max_rows: int = 5) -> str:
+    """The structure as a table of HTML."""
+    shown = structure(collection)
+    if isinstance(shown, pd.Series):
+        shown = shown.to_frame()
+    return str(shown.to_html(max_rows=max_rows, notebook=False))

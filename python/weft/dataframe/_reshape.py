@@ -125,45 +125,60 @@ def melt(
     )
 
 
-def categorize(df: Any, columns: Any = None) -> Any:
+def categorize(df: Any, columns: Any = None, index: Any = None) -> Any:
     """``df`` with categoricals whose categories are known: those that the data has."""
     if columns is None:
-        columns = [
-            c
-            for c in df._meta.columns
-            if df._meta[c].dtype.kind == "O"
-            or isinstance(df._meta[c].dtype, (pd.StringDtype,))
-            or _unknown(df._meta[c])
-        ]
+        columns = [c for c in df._meta.columns if _is_text(df._meta[c].dtype) or _unknown(df._meta[c])]
     elif pd.api.types.is_scalar(columns):
         columns = [columns]
     columns = [c for c in columns if not _is_category(df._meta[c]) or _unknown(df._meta[c])]
-    if not columns:
+    labels = df._meta.index
+    if index is not False and isinstance(labels, pd.CategoricalIndex):
+        index = _unknown(labels)
+    elif index is None:
+        index = _is_text(labels.dtype)
+    if not columns and not index:
         return df
+    found = known_dtype([*(df[c] for c in columns), *([df.index] if index else [])])
+    dtypes = dict(zip(columns, found))
+    label = found[-1] if index else None
+    meta = _as_categories(df._meta, dtypes, label)
+    return blockwise(_as_categories, df, dtypes, label, label="categorize", meta=meta)
+
+
+def known_dtype(series: list[Any], **kwargs: Any) -> list[pd.CategoricalDtype]:
+    """For each collection the categorical dtype of the values that it holds; computes."""
     from weft.base import compute
 
-    found = compute(*[df[c].drop_duplicates() for c in columns])
-    dtypes = {}
-    for c, values in zip(columns, found):
+    parts = [s.to_series() if isinstance(s._meta, pd.Index) else s for s in series]
+    dtypes = []
+    for values in compute(*[part.drop_duplicates() for part in parts], **kwargs):
         if _is_category(values):
             ordered, values = values.cat.ordered, values.cat.remove_unused_categories()
-            dtypes[c] = pd.CategoricalDtype(values.cat.categories, ordered)
+            dtypes.append(pd.CategoricalDtype(values.cat.categories, ordered))
         else:
-            dtypes[c] = pd.CategoricalDtype(sorted(values.dropna()))
-    return blockwise(_as_categories, df, dtypes, label="categorize", meta=_as_categories(df._meta, dtypes))
+            dtypes.append(pd.CategoricalDtype(pd.Index(values.dropna()).sort_values().rename(None)))
+    return dtypes
+
+
+def _is_text(dtype: Any) -> bool:
+    return getattr(dtype, "kind", "") == "O" and not isinstance(dtype, pd.CategoricalDtype)
 
 
 def _unknown(column: Any) -> bool:
-    return _is_category(column) and _meta.UNKNOWN_CATEGORIES in column.cat.categories
+    return _is_category(column) and _meta.UNKNOWN_CATEGORIES in column.dtype.categories
 
 
-def _as_categories(part: Any, dtypes: Any) -> Any:
+def _as_categories(part: Any, dtypes: Any, index: Any = None) -> Any:
     part = part.copy(deep=False)
     for label, dtype in dtypes.items():
         column = part[label]
         part[label] = (
             column.cat.set_categories(dtype.categories) if _is_category(column) else column.astype(dtype)
         )
+    if index is not None:
+        labels = part.index
+        part.index = labels.set_categories(index.categories) if _is_category(labels) else labels.astype(index)
     return part
 
 

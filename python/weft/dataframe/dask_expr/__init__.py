@@ -1,49 +1,8 @@
 """The collections, under the path by which some libraries import them."""
 
-from weft.dataframe import (
-    DataFrame,
-    Index,
-    Scalar,
-    Series,
-    concat,
-    from_array,
-    from_dict,
-    from_map,
-    from_pandas,
-    isna,
-    map_overlap,
-    map_partitions,
-    merge,
-    pivot_table,
-    read_csv,
-    read_parquet,
-    repartition,
-    to_datetime,
-    to_numeric,
-    to_timedelta,
-)
-from weft.dataframe.core import new_collection
+from weft.dataframe import *  # noqa: F403
+from weft.dataframe import __all__ as _names
+from weft.dataframe._base import FrameBase
+from weft.dataframe.core import elemwise, new_collection
 
-__all__ = [
-    "DataFrame",
-    "Index",
-    "Scalar",
-    "Series",
-    "concat",
-    "from_array",
-    "from_dict",
-    "from_map",
-    "from_pandas",
-    "isna",
-    "map_overlap",
-    "map_partitions",
-    "merge",
-    "new_collection",
-    "pivot_table",
-    "read_csv",
-    "read_parquet",
-    "repartition",
-    "to_datetime",
-    "to_numeric",
-    "to_timedelta",
-]
+__all__ = [*_names, "FrameBase", "elemwise", "new_collection"]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from weft._weft import Graph
 from weft.base import tokenize
-from weft.dataframe import _meta
+from weft.dataframe import _arrays, _meta
 from weft.dataframe._call import funcname
 from weft.dataframe._collection import host, new_collection
 from weft.dataframe._convert import Inexact
@@ -121,26 +122,29 @@ def from_dict(
 
 
 def from_array(arr: Any, chunksize: int = 50_000, columns: Any = None, meta: Any = None) -> Any:
-    """A lazy DataFrame (or Series) over an array in memory, in partitions of ``chunksize`` rows.
+    """A lazy DataFrame (or Series) of the rows of an array.
+
+    Parameters
+    ----------
+    arr : array
+        A lazy one keeps its blocks; see :func:`from_dask_array`.
+    chunksize : int
+        Rows of a partition of an array in memory.
+    columns : label or list of labels, optional
+    meta : optional
+        What the result looks like.
 
     Raises
     ------
-    NotImplementedError
-        If ``arr`` is a lazy array.
     ValueError
-        If it has more than two axes.
+        If the array has more than two axes, or the columns do not fit.
     """
     if hasattr(arr, "__dask_graph__"):
-        raise NotImplementedError("from_array of a lazy array: use from_dask_array")
+        return _arrays.from_dask_array(arr, columns=columns, meta=meta)
     arr = np.asarray(arr)
-    if arr.ndim > 2:
-        raise ValueError("array must be 1 or 2 dimensional")
-    if arr.dtype.names and columns is None:
-        columns = list(arr.dtype.names)
-    if arr.ndim == 1 and not arr.dtype.names:
-        data: Any = pd.Series(arr, name=columns)
-    else:
-        data = pd.DataFrame(arr, columns=columns)
+    found = _arrays._meta_from_array(arr, columns)
+    meta = found if meta is None else _meta.make_meta(meta)
+    data = _arrays._labelled(arr, pd.RangeIndex(len(arr)), meta)
     return from_pandas(data, chunksize=chunksize)
 
 
@@ -300,29 +304,54 @@ def from_delayed(
         raise NotImplementedError("divisions='sorted': give the divisions")
     if divisions is not None and len(divisions) != len(dfs) + 1:
         raise ValueError(f"divisions should be a tuple of len(dfs) + 1, got {len(divisions)} for {len(dfs)}")
+    graphs = [df.__dask_graph__() for df in dfs]
+    graph = graphs[0] if all(graph is graphs[0] for graph in graphs) else Graph.merge(graphs)
+    return from_graph(graph, meta, divisions, [df.key for df in dfs], prefix, verify_meta)
+
+
+def from_graph(
+    layer: Any,
+    _meta: Any,
+    divisions: Any,
+    keys: Sequence[Any],
+    name_prefix: str,
+    verify_meta: bool = False,
+) -> Any:
+    """A collection whose partitions are the results of tasks in a graph.
+
+    Parameters
+    ----------
+    layer : mapping
+        Keys and tasks.
+    _meta : pandas object
+        What partitions look like.
+    divisions : sequence or None
+        The divisions, if known.
+    keys : list
+        The key of each partition.
+    name_prefix : str
+        What the collection's keys start with.
+    verify_meta : bool
+        Check that partitions have the columns that ``_meta`` says.
+
+    Raises
+    ------
+    KeyError
+        If the graph lacks a key.
+    """
     return host(
-        _Awaited(list(dfs)),
+        _given,
         (),
         {},
-        meta=meta,
-        npartitions=len(dfs),
-        label=prefix,
+        meta=_meta,
+        npartitions=len(keys),
+        label=name_prefix,
         divisions=divisions,
         enforce=verify_meta,
         fallback=False,
-        numbered=list(range(len(dfs))),
+        tasks=(layer, list(keys)),
     )
 
 
-class _Awaited:
-    """The value of delayed object ``i``, computed by the task that needs it."""
-
-    def __init__(self, parts: list[Any]) -> None:
-        self.parts = parts
-        self.__name__ = "from_delayed"
-
-    def __dask_tokenize__(self) -> Any:
-        return "from_delayed", [part.key for part in self.parts]
-
-    def __call__(self, partition_info: int) -> Any:
-        return self.parts[partition_info].compute(scheduler="sync")
+def _given(part: Any) -> Any:
+    return part

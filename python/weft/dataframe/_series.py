@@ -1,0 +1,322 @@
+"""Lazy Series and Index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from weft.dataframe import _meta, _ops, _reductions, _whole
+from weft.dataframe._accessors import AccessorProperty, CategoricalAccessor, DatetimeAccessor, StringAccessor
+from weft.dataframe._base import FrameBase, array_ufunc
+from weft.dataframe._collection import Collection, Property, blockwise, host, wraps
+from weft.dataframe._native import Unsupported
+from weft.dataframe._reductions import again, reduce_tree, reduction
+
+NO_DEFAULT = _meta.NO_DEFAULT
+
+
+@wraps(pd.Series)
+@_ops.add_operators
+class Series(FrameBase):
+    """A lazy pandas Series in partitions.
+
+    Made by selecting a column, by operations, or by :func:`weft.dataframe.from_pandas`.
+    """
+
+    __slots__ = ()
+
+    ndim = 1
+    dt = AccessorProperty(DatetimeAccessor)
+    str = AccessorProperty(StringAccessor)
+    cat = AccessorProperty(CategoricalAccessor)
+
+    @property
+    def name(self) -> Any:
+        """The name."""
+        return self._meta.name
+
+    @name.setter
+    def name(self, name: Any) -> None:
+        renamed = self.rename(name)
+        self._expr, self._meta_ = renamed._expr, renamed._meta_
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype."""
+        return self._meta.dtype
+
+    @property
+    def dtypes(self) -> Any:
+        return self._meta.dtype
+
+    @property
+    def axes(self) -> list[Any]:
+        return [self.index]
+
+    @property
+    def shape(self) -> tuple[Any]:
+        """The lazy number of rows."""
+        return (self.size,)
+
+    @property
+    def is_monotonic_increasing(self) -> Any:
+        """Whether values never fall, as a lazy scalar."""
+        return _whole.monotonic(self, "is_monotonic_increasing")
+
+    @property
+    def is_monotonic_decreasing(self) -> Any:
+        """Whether values never rise, as a lazy scalar."""
+        return _whole.monotonic(self, "is_monotonic_decreasing")
+
+    def squeeze(self) -> Any:
+        """The Series itself."""
+        return self
+
+    def nlargest(self, n: int = 5, split_every: Any = None) -> Any:  # type: ignore[override]
+        """The ``n`` largest values."""
+        return again(self, "nlargest", n)
+
+    def nsmallest(self, n: int = 5, split_every: Any = None) -> Any:  # type: ignore[override]
+        """The ``n`` smallest values."""
+        return again(self, "nsmallest", n)
+
+    @property
+    def nbytes(self) -> Any:
+        """Bytes of the values, as a lazy scalar."""
+        return blockwise_sum(self, Property("nbytes"))
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, Collection):
+            meta = self._meta
+            return self._native(
+                meta,
+                lambda: self._expr.filter(key.expr),
+                lambda: blockwise(_getitem, self, key, label="getitem", meta=meta),
+            )
+        if callable(key):
+            return self[key(self)]
+        raise NotImplementedError(
+            f"Series[{key!r}]: a lazy Series takes boolean Series; use .loc for labels and .head for positions"
+        )
+
+    def __dir__(self) -> Iterable[Any]:
+        return sorted(set(super().__dir__()))
+
+    def __iter__(self) -> Any:
+        for i in range(self.npartitions):
+            yield from self.partitions[i].compute()
+
+    def __array_ufunc__(self, function: Any, method: Any, *inputs: Any, **kwargs: Any) -> Any:
+        return array_ufunc(function, method, inputs, kwargs)
+
+    def rename(self, index: Any = None, sorted_index: bool = False) -> Any:
+        """Another name, or, for a function or dict, other labels."""
+        meta = self._meta.rename(index)
+        if callable(index) or isinstance(index, Mapping):
+            return self._method("rename", index, meta=meta, divisions=None)
+        return self._native(
+            meta, lambda: self._expr.rename_series(index), lambda: self._method("rename", index, meta=meta)
+        )
+
+    def to_frame(self, name: Any = NO_DEFAULT) -> Any:
+        """A DataFrame of one column."""
+        args = () if name is NO_DEFAULT else (name,)
+        meta = self._meta.to_frame(*args)
+        return self._native(
+            meta,
+            lambda: self._expr.to_frame(meta.columns[0]),
+            lambda: self._method("to_frame", *args, meta=meta),
+        )
+
+    def between(self, left: Any, right: Any, inclusive: Any = "both") -> Any:
+        """Whether each value lies between two others."""
+        meta = self._meta.between(_meta.empty(left), _meta.empty(right), inclusive=inclusive)
+        return self._native(
+            meta,
+            lambda: self._expr.between(*_ops.same_expr([left, right]), inclusive),
+            lambda: self._method("between", left, right, inclusive=inclusive, meta=meta),
+        )
+
+    def isin(self, values: Any) -> Any:
+        """Whether each value is one of ``values``."""
+        meta = self._meta.isin(_meta.empty(values) if isinstance(values, Collection) else values)
+        if isinstance(values, Collection):
+            raise NotImplementedError("Passing a collection to isin; compute it first")
+        values = list(values)
+        return self._native(
+            meta, lambda: self._expr.isin(values), lambda: self._method("isin", values, meta=meta)
+        )
+
+    def clip(self, lower: Any = None, upper: Any = None, axis: Any = None, **kwargs: Any) -> Any:
+        """Values within bounds."""
+        lower, upper = _ops.lifted(self, lower), _ops.lifted(self, upper)
+        meta = self._meta.clip(_meta.empty(lower), _meta.empty(upper), **kwargs)
+        if not all(value is None or np.isscalar(value) for value in (lower, upper)):
+            return self._method("clip", lower, upper, meta=meta, **kwargs)
+        return self._native(
+            meta,
+            lambda: self._expr.clip(lower, upper),
+            lambda: self._method("clip", lower, upper, meta=meta, **kwargs),
+        )
+
+    def round(self, decimals: int = 0) -> Any:
+        """Values rounded to a number of decimals."""
+        meta = self._meta.round(decimals)
+        return self._native(
+            meta, lambda: self._expr.round(decimals), lambda: self._method("round", decimals, meta=meta)
+        )
+
+    def where(self, cond: Any, other: Any = np.nan) -> Any:
+        """Own values where ``cond`` holds, else ``other``."""
+        return _choose(self, "where", cond, other)
+
+    def mask(self, cond: Any, other: Any = np.nan) -> Any:
+        """``other`` where ``cond`` holds, else own values."""
+        return _choose(self, "mask", cond, other)
+
+    def count(self, split_every: Any = False) -> Any:
+        """Number of values that are not missing."""
+        return reduction(self, "count")
+
+    def nunique(self, split_every: Any = None, dropna: bool = True) -> Any:
+        """Number of different values."""
+        return _reductions.nunique(self, dropna)
+
+    def unique(self, split_every: Any = None, split_out: Any = True, shuffle_method: Any = None) -> Any:
+        """The different values, as a Series."""
+        meta = pd.Series(self._meta.unique(), dtype=self._meta.dtype, name=self._meta.name)
+        return reduce_tree(self, _reductions._unique, _unique_series, label="unique", meta=meta)
+
+    def value_counts(
+        self,
+        sort: Any = None,
+        ascending: bool = False,
+        dropna: bool = True,
+        normalize: bool = False,
+        split_every: Any = None,
+        split_out: Any = None,
+    ) -> Any:
+        """How often each value occurs."""
+        return _reductions.value_counts(self, sort is not False, ascending, dropna, normalize)
+
+    def cov(self, other: Any, min_periods: Any = None, split_every: Any = False) -> Any:
+        """Covariance with another Series."""
+        return self._with_other("cov", other, min_periods=min_periods)
+
+    def corr(
+        self, other: Any, method: Any = "pearson", min_periods: Any = None, split_every: Any = False
+    ) -> Any:
+        """Correlation with another Series."""
+        if method != "pearson":
+            raise NotImplementedError("Only Pearson correlation has been implemented")
+        return self._with_other("corr", other, min_periods=min_periods)
+
+    def _with_other(self, name: Any, other: Any, **options: Any) -> Any:
+        if not isinstance(other, Series):
+            raise TypeError("other must be a lazy Series")
+        return _whole.whole(self, name, other, **options)
+
+    def autocorr(self, lag: int = 1, split_every: Any = False) -> Any:
+        """Correlation with itself ``lag`` rows before."""
+        if not isinstance(lag, (int, np.integer)):
+            raise TypeError("lag must be an integer")
+        return _whole.whole(self, "autocorr", lag)
+
+    def dot(self, other: Any, meta: Any = NO_DEFAULT) -> Any:
+        """The dot product with another Series."""
+        return (self * other).sum()
+
+    def combine(self, other: Any, func: Any, fill_value: Any = None) -> Any:
+        """A function of values of two Series."""
+        return self._method("combine", other, func, fill_value=fill_value)
+
+    def groupby(self, by: Any, **kwargs: Any) -> Any:
+        """Groups of rows; see :meth:`DataFrame.groupby`."""
+        from weft.dataframe._groupby import SeriesGroupBy
+
+        return SeriesGroupBy(self, by, **kwargs)
+
+
+@wraps(pd.Index)
+@_ops.add_operators
+class Index(Series):
+    """A lazy pandas Index in partitions."""
+
+    __slots__ = ()
+
+    @property  # type: ignore[misc]
+    def index(self) -> Any:
+        raise AttributeError("'Index' object has no attribute 'index'")
+
+    def _edge(self, n: int, last: bool, compute: bool) -> Any:
+        part = self.partitions[self.npartitions - 1 if last else 0]
+        part = blockwise(_index_edge, part, n, last, label="tail" if last else "head", meta=self._meta)
+        return part.compute() if compute else part
+
+    def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
+        """The first labels of the first partition."""
+        return self._edge(n, False, compute)
+
+    def tail(self, n: int = 5, compute: bool = True) -> Any:
+        """The last labels of the last partition."""
+        return self._edge(n, True, compute)
+
+    def to_frame(self, index: bool = True, name: Any = NO_DEFAULT) -> Any:  # type: ignore[override]
+        """A DataFrame of one column."""
+        return self._method("to_frame", index=index, name=name)
+
+    def to_series(self, index: Any = None, name: Any = None) -> Any:
+        """A Series of the labels."""
+        return self._method("to_series", name=name)
+
+    def count(self, split_every: Any = False) -> Any:
+        """Number of labels that are not missing."""
+        return self.to_series().count()
+
+    def nunique(self, split_every: Any = None, dropna: bool = True) -> Any:
+        """Number of different labels."""
+        return self.to_series().nunique(dropna=dropna)
+
+    def min(self, axis: Any = 0, skipna: bool = True, **kwargs: Any) -> Any:
+        """The smallest label."""
+        return self.to_series().min(skipna=skipna)
+
+    def max(self, axis: Any = 0, skipna: bool = True, **kwargs: Any) -> Any:
+        """The largest label."""
+        return self.to_series().max(skipna=skipna)
+
+
+def blockwise_sum(own: Any, function: Any) -> Any:
+    parts = blockwise(function, own, meta=np.int64(1), divisions=None)
+    return host(_reductions._total, (parts,), {}, meta=np.int64(1), npartitions=1, label="sum", whole=True)
+
+
+def _unique_series(parts: pd.Series) -> pd.Series:
+    return pd.Series(parts.unique(), dtype=parts.dtype, name=parts.name)
+
+
+def _choose(own: Any, name: str, cond: Any, other: Any) -> Any:
+    meta = getattr(own._meta, name)(_meta.empty(cond), _meta.empty(other))
+    try:
+        if other is np.nan or isinstance(other, Series) or np.isscalar(other):
+            arguments = [cond.expr] + ([] if other is np.nan else _ops.same_expr([other]))
+            return own._like(getattr(own._expr, name)(*arguments), meta)
+    except (*Unsupported, AttributeError):
+        pass
+    return own._method(name, cond, other, meta=meta)
+
+
+def _getitem(partition: Any, key: Any) -> Any:
+    return partition[key]
+
+
+def _index_edge(part: Any, n: int, last: bool) -> Any:
+    return part[max(len(part) - n, 0) :] if last else part[:n]
+
+
+_ops.add_partitionwise(Series, pd.Series, _ops.PARTITIONWISE + _ops.PARTITIONWISE_SERIES)
+
+__all__ = ["Index", "Series"]
