@@ -314,6 +314,7 @@ class CategoricalAccessor(_Accessor):
         )
 
 
-_add(StringAccessor, pd.Series.str)
-_add(DatetimeAccessor, pd.Series.dt)
-_add(CategoricalAccessor, pd.Series.cat)
+_SERIES: Any = pd.Series
+_add(StringAccessor, _SERIES.str)
+_add(DatetimeAccessor, _SERIES.dt)
+_add(CategoricalAccessor, _SERIES.cat)

@@ -238,13 +238,14 @@ class Statistics:
     def memory_usage(self, deep: bool = False, index: bool = True) -> Any:
         """Bytes that the data takes."""
         options = {"deep": deep, "index": index}
+        own: Any = self
         if self.ndim == 2:
             meta = self._meta.memory_usage(**options)
             return reduce_tree(
-                self, _memory, _sum_by_label, label="memory_usage", meta=meta, chunk_kwargs=options
+                own, _memory, _sum_by_label, label="memory_usage", meta=meta, chunk_kwargs=options
             )
         return reduce_tree(
-            self,
+            own,
             _memory_of_series,
             MethodCall("sum"),
             label="memory_usage",

@@ -50,7 +50,8 @@ _PANDAS = (pd.DataFrame, pd.Series, pd.Index)
 
 @concat_dispatch.register(_PANDAS)
 def _concat(parts: Any, axis: Any = 0, join: str = "outer", **kwargs: Any) -> Any:
-    return _collection.concat(parts, join) if axis in (0, "index") else pd.concat(parts, axis=axis, join=join)
+    options: dict[str, Any] = {"axis": axis, "join": join}
+    return _collection.concat(parts, join) if axis in (0, "index") else pd.concat(parts, **options)
 
 
 def concat(dfs: Any, axis: Any = 0, join: str = "outer", **kwargs: Any) -> Any:

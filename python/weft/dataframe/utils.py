@@ -80,7 +80,8 @@ def _sorted(value: Any) -> Any:
         return value.sort_values()
     try:
         if isinstance(value, pd.DataFrame) and len(value.columns):
-            value = value.rename_axis(index=[None] * value.index.nlevels)
+            names: list[Any] = [None] * value.index.nlevels
+            value = value.rename_axis(index=names)
             value = value.sort_values(by=list(value.columns), kind="stable")
         elif isinstance(value, pd.Series):
             value = value.sort_values(kind="stable")
@@ -181,7 +182,7 @@ def assert_eq(
     a, b = _computed(a, scheduler), _computed(b, scheduler)
     if pyarrow_strings_enabled():
         a, b = _plain_text(a), _plain_text(b)
-    names = [getattr(getattr(value, "index", None), "names", None) for value in (a, b)]
+    names: list[Any] = [getattr(getattr(value, "index", None), "names", None) for value in (a, b)]
     if isinstance(a, (pd.DataFrame, pd.Series)) and sort_results:
         a, b = _sorted(a), _sorted(b)
     if not check_index and isinstance(a, (pd.DataFrame, pd.Series)):

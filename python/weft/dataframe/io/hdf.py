@@ -19,6 +19,8 @@ from weft.dataframe.io.io import from_map
 from weft.utils import natural_sort_key
 
 _LOCK = threading.Lock()
+_read: Any = pd.read_hdf
+_store: Any = pd.HDFStore
 
 
 def to_hdf(
@@ -166,7 +168,7 @@ def read_hdf(
             _pieces(path, key, start, stop, chunksize, sorted_index, mode, pieces, divisions)
         if not pieces:
             raise ValueError(f"no table in {paths} matches {key!r}")
-        first = pd.read_hdf(pieces[0][0], key=pieces[0][1], mode=mode, stop=0)
+        first = _read(pieces[0][0], key=pieces[0][1], mode=mode, stop=0)
     meta = first if columns is None else first[columns]
     read = _Read(columns, mode)
     return from_map(
@@ -187,7 +189,7 @@ def _pieces(
 ) -> None:
     """Adds the pieces of one file, and their divisions, to the lists."""
     wanted = key if key.startswith("/") else f"/{key}"
-    with pd.HDFStore(path, mode=mode) as store:
+    with _store(path, mode=mode) as store:
         tables = sorted((k for k in store.keys() if fnmatch(k, wanted)), key=natural_sort_key)
         for table in tables:
             storer = store.get_storer(table)
@@ -215,7 +217,7 @@ class _Read:
     def __call__(self, piece: tuple[str, str, int, int]) -> Any:
         path, key, start, stop = piece
         with _LOCK:
-            part = pd.read_hdf(path, key=key, mode=self.mode, start=start, stop=stop)
+            part = _read(path, key=key, mode=self.mode, start=start, stop=stop)
         return part if self.columns is None else part[self.columns]
 
 

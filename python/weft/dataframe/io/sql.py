@@ -164,7 +164,8 @@ def read_sql_query(
     try:
         row_bytes = 0.0
         if head_rows > 0:
-            head = pd.read_sql(sql.limit(head_rows), engine, **kwargs)
+            query: Any = sql
+            head: Any = pd.read_sql(query.limit(head_rows), engine, **kwargs)
             if not len(head):
                 return from_pandas(head if meta is None else meta, npartitions=1)
             row_bytes = float(head.memory_usage(deep=True, index=True).sum()) / len(head)
@@ -198,12 +199,13 @@ def _divisions(
         edges = pd.read_sql(
             sa.select(sa.func.max(column).label("high"), sa.func.min(column).label("low")), engine
         )
+        dtype: Any
         high, low, dtype = edges.high.iloc[0], edges.low.iloc[0], edges.high.dtype
     else:
         low, high = limits
         dtype = pd.Series(limits).dtype
     if npartitions is None:
-        rows = pd.read_sql(sa.select(sa.func.count(column)), engine).iloc[0, 0]
+        rows: Any = pd.read_sql(sa.select(sa.func.count(column)), engine).iloc[0, 0]
         npartitions = round(float(rows) * row_bytes / parse_bytes(chunk)) or 1
     if dtype.kind == "M":
         return [low + (high - low) * i / npartitions for i in range(npartitions)] + [high]

@@ -70,7 +70,7 @@ class Resampler:
         meta = getattr(self._spans(_meta.meta_nonempty(self.obj._meta)), how)(*args, **kwargs)
         divisions = self.obj.divisions
         edges = pd.Series(0, index=pd.DatetimeIndex([divisions[0], divisions[-1]]).as_unit(self._unit()))
-        left = edges.resample(self.rule, **{**self.kwargs, "label": "left"}).count().index
+        left: Any = edges.resample(self.rule, **{**self.kwargs, "label": "left"}).count().index
         labels = edges.resample(self.rule, **self.kwargs).count().index
         # The spans that hold the inner divisions begin a partition. A span closed on the right
         # begins just after its left border.
@@ -99,8 +99,8 @@ class Resampler:
             numbered=names,
         )
 
-    def _unit(self) -> str:
-        return str(self.obj._meta.index.unit)
+    def _unit(self) -> Any:
+        return self.obj._meta.index.unit
 
     def _closed_right(self) -> bool:
         return pd.Grouper(freq=self.rule, **self.kwargs).closed == "right"
@@ -122,7 +122,7 @@ def _fill(func: Any, meta: Any) -> Any:
     if isinstance(func, str):
         return _FILL.get(func, np.nan)
     if isinstance(meta, pd.DataFrame) and isinstance(func, (list, tuple, dict)):
-        named = [label[-1] if isinstance(label, tuple) else label for label in meta.columns]
+        named: list[Any] = [label[-1] if isinstance(label, tuple) else label for label in meta.columns]
         if isinstance(func, dict) and meta.columns.nlevels == 1:
             named = [func.get(label) for label in meta.columns]
         return [_FILL.get(name, np.nan) if isinstance(name, str) else np.nan for name in named]
