@@ -199,7 +199,7 @@ impl Expr {
     /// Blocks made of pieces of blocks.
     pub fn select(inputs: Vec<Expr>, selection: Selection, chunks: Chunks, word: &str) -> Result<Expr> {
         let Some(first) = inputs.first() else { return ArrayError::invalid("a selection of nothing") };
-        if !inputs.iter().all(Expr::is_plain) {
+        if !inputs.iter().all(Expr::is_plain) && !selection.is_whole() {
             return ArrayError::unsupported("blocks that are no NumPy arrays");
         }
         if let Some(other) = inputs.iter().find(|input| input.dtype() != first.dtype()) {
@@ -258,7 +258,8 @@ impl Expr {
         if seen.contains(&false) {
             return ArrayError::invalid("a selection leaves an axis out");
         }
-        let meta = Meta { chunks, ..first.meta() };
+        let plain = inputs.iter().all(Expr::is_plain);
+        let meta = Meta { chunks, plain, ..first.meta() };
         Expr::new(Op::Select(Arc::new(selection)), inputs, meta, word, None)
     }
 

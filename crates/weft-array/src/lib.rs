@@ -19,6 +19,7 @@ mod fuse;
 pub mod kernel;
 mod lower;
 mod origin;
+mod regrid;
 mod restore;
 mod select;
 mod work;

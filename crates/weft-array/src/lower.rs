@@ -185,6 +185,9 @@ impl Lowering {
             }
             (Op::Select(selection), _) => {
                 let rule = select_rule(expr, selection);
+                if selection.is_whole() {
+                    return layer(name, self.inputs(expr)?, rule, Arc::new(Alias));
+                }
                 let work = Select { name: expr.word().to_owned(), selection: selection.clone(), grid: shape };
                 layer(name, self.inputs(expr)?, rule, Arc::new(work))
             }

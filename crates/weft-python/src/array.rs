@@ -109,6 +109,36 @@ fn nested_keys<'py>(py: Python<'py>, expr: &Expr) -> PyResult<Bound<'py, PyAny>>
     nested(py, &counts, &mut next)
 }
 
+/// For each cell of the product of `blocks`, row by row, the numbers of all combinations of its axes' blocks.
+fn piece_reads(blocks: &[Vec<Vec<u32>>], grid: &[u32]) -> Option<(Vec<u32>, Vec<(u32, u32)>)> {
+    let fits = blocks.len() == grid.len()
+        && blocks.iter().zip(grid).all(|(axis, &n)| axis.iter().flatten().all(|&block| block < n));
+    if !fits {
+        return None;
+    }
+    let cells = blocks.iter().fold(1usize, |n, axis| n.saturating_mul(axis.len()));
+    let (mut starts, mut reads) = (Vec::with_capacity(cells + 1), Vec::new());
+    starts.push(0);
+    for cell in 0..cells {
+        let mut rest = cell;
+        let mut of_cell: Vec<&[u32]> = vec![&[]; blocks.len()];
+        for (pieces, axis) in of_cell.iter_mut().zip(blocks).rev() {
+            *pieces = &axis[rest % axis.len()];
+            rest /= axis.len();
+        }
+        let first = reads.len();
+        reads.push((0, 0));
+        for (pieces, &n) in of_cell.iter().zip(grid) {
+            let before: Vec<(u32, u32)> = reads.drain(first..).collect();
+            reads.extend(
+                before.iter().flat_map(|&(_, at)| pieces.iter().map(move |&block| (0, at * n + block))),
+            );
+        }
+        starts.push(u32::try_from(reads.len()).ok()?);
+    }
+    Some((starts, reads))
+}
+
 /// For each new block, its pieces: (block, what of it).
 type PyBlocks<'py> = Vec<Vec<(u32, Bound<'py, PyAny>)>>;
 
@@ -352,6 +382,88 @@ impl ArrayExpr {
         wrap(Expr::host(step, inputs, meta, name, exact.then_some(name)))
     }
 
+    /// What a Python function makes of pieces: block by block of the result, the blocks of `input` in all
+    /// combinations of those that `blocks` lists for each axis of it and each position along that axis.
+    ///
+    /// Parameters
+    /// ----------
+    /// function : callable
+    ///     ``function(position, *blocks)``.
+    /// blocks : list of list of list of int
+    ///     For each axis of `input`, for each new position along it, positions of blocks.
+    /// kept : list of bool
+    ///     The axes that the result has; others have one position.
+    /// chunks, dtype, token, name, plain, label
+    ///     As for `host`.
+    #[staticmethod]
+    #[pyo3(signature = (function, input, blocks, kept, chunks, dtype, *, token, name, plain=true, label=None))]
+    #[allow(clippy::too_many_arguments, reason = "keywords of a Python call")]
+    fn host_pieces(
+        function: Py<PyAny>,
+        input: PyRef<'_, ArrayExpr>,
+        blocks: Vec<Vec<Vec<u32>>>,
+        kept: Vec<bool>,
+        chunks: &Bound<'_, PyAny>,
+        dtype: &str,
+        token: &str,
+        name: &str,
+        plain: bool,
+        label: Option<String>,
+    ) -> PyResult<Self> {
+        let meta = meta(chunks, dtype, plain)?;
+        let (starts, reads) = piece_reads(&blocks, &input.expr.chunks().numblocks())
+            .ok_or_else(|| PyValueError::new_err("pieces of blocks that are not there"))?;
+        let grid: Vec<u32> =
+            (blocks.iter().zip(&kept)).filter(|(_, kept)| **kept).map(|(b, _)| b.len() as u32).collect();
+        if grid != meta.chunks.numblocks() {
+            return Err(PyValueError::new_err(format!(
+                "pieces for {grid:?} blocks do not make chunks {:?}",
+                meta.chunks
+            )));
+        }
+        let label = label.unwrap_or_else(|| name.to_owned());
+        let work = PyStep { function, name: label, arguments: None, grid, numbered: true };
+        let reads = HostReads::Explicit { starts: starts.into(), reads: reads.into() };
+        let step = HostStep { token: weft_array::digest(token), work: Arc::new(work), reads, fallback: true };
+        wrap(Expr::host(step, vec![input.expr.clone()], meta, name, Some(name)))
+    }
+
+    /// What a Python function makes of each block, where blocks are counted row by row in both arrays: reshaping.
+    /// ``function(position, block)``; the rest as for `host`.
+    #[staticmethod]
+    #[pyo3(signature = (function, input, chunks, dtype, *, token, name, plain=true, label=None))]
+    #[allow(clippy::too_many_arguments, reason = "keywords of a Python call")]
+    fn host_rows(
+        function: Py<PyAny>,
+        input: PyRef<'_, ArrayExpr>,
+        chunks: &Bound<'_, PyAny>,
+        dtype: &str,
+        token: &str,
+        name: &str,
+        plain: bool,
+        label: Option<String>,
+    ) -> PyResult<Self> {
+        let meta = meta(chunks, dtype, plain)?;
+        let count = meta.chunks.count();
+        if count != input.expr.chunks().count() {
+            return Err(PyValueError::new_err(format!(
+                "{:?} blocks cannot become {:?}",
+                input.expr.chunks().numblocks(),
+                meta.chunks.numblocks()
+            )));
+        }
+        let count = count.unwrap_or(0);
+        let label = label.unwrap_or_else(|| name.to_owned());
+        let grid = meta.chunks.numblocks();
+        let work = PyStep { function, name: label, arguments: None, grid, numbered: true };
+        let reads = HostReads::Explicit {
+            starts: (0..=count).collect(),
+            reads: (0..count).map(|block| (0, block)).collect(),
+        };
+        let step = HostStep { token: weft_array::digest(token), work: Arc::new(work), reads, fallback: true };
+        wrap(Expr::host(step, vec![input.expr.clone()], meta, name, Some(name)))
+    }
+
     /// One number everywhere: `ones`, `zeros`, `full`. It costs no memory until somebody looks at a block.
     #[staticmethod]
     #[pyo3(signature = (value, chunks, dtype, *, name="full"))]
@@ -495,6 +607,16 @@ impl ArrayExpr {
         wrap(Expr::select(vec![self.expr.clone()], selection, chunks_from_py(chunks)?, name))
     }
 
+    /// New axes of extent one, at the places `at` of the result.
+    fn expand(&self, at: Vec<usize>) -> PyResult<Self> {
+        wrap(self.expr.expand(&at))
+    }
+
+    /// Some of the blocks: for each axis, their positions along it.
+    fn some_blocks(&self, chosen: Vec<Vec<u32>>) -> PyResult<Self> {
+        wrap(self.expr.some_blocks(&chosen))
+    }
+
     /// What keys start with; deterministic.
     #[getter]
     fn name(&self) -> &str {
@@ -527,7 +649,9 @@ impl ArrayExpr {
 
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.expr.chunks().shape().into_iter().map(|size| size_to_py(py, size)))
+        let sizes = self.expr.chunks().shape();
+        let sizes = sizes.into_iter().map(|size| size_to_py(py, size)).collect::<PyResult<Vec<_>>>()?;
+        PyTuple::new(py, sizes)
     }
 
     #[getter]

@@ -2,6 +2,7 @@
 
 use pyo3::exceptions::{PyNotImplementedError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyTuple};
 use weft_array::kernel::{Num, Scalar};
 use weft_array::{AxisChunks, Chunks, Meta};
@@ -54,20 +55,22 @@ pub(crate) fn axis_to_py<'py>(py: Python<'py>, axis: &AxisChunks) -> PyResult<Bo
     let mut last: Option<(weft_array::Size, Bound<'py, PyAny>)> = None;
     let sizes = axis.sizes().iter().map(|&size| match &last {
         // Neighbours are mostly equal: one object for all of them.
-        Some((known, object)) if *known == size => object.clone(),
+        Some((known, object)) if *known == size => Ok(object.clone()),
         _ => {
-            let object = size_to_py(py, size);
+            let object = size_to_py(py, size)?;
             last = Some((size, object.clone()));
-            object
+            Ok(object)
         }
     });
-    PyTuple::new(py, sizes.collect::<Vec<_>>())
+    PyTuple::new(py, sizes.collect::<PyResult<Vec<_>>>()?)
 }
 
-pub(crate) fn size_to_py(py: Python<'_>, size: weft_array::Size) -> Bound<'_, PyAny> {
+pub(crate) fn size_to_py(py: Python<'_>, size: weft_array::Size) -> PyResult<Bound<'_, PyAny>> {
+    // NumPy's own NaN: tuples that hold the same object are equal.
+    static NAN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     match size {
-        Some(n) => PyInt::new(py, n).into_any(),
-        None => PyFloat::new(py, f64::NAN).into_any(),
+        Some(n) => Ok(PyInt::new(py, n).into_any()),
+        None => Ok(NAN.import(py, "numpy", "nan")?.clone().into_any()),
     }
 }
 

@@ -78,7 +78,7 @@ def blocks(values: Sequence[Any], name: str, chunks: Any, meta: Any) -> ArrayExp
     )
 
 
-def of_value(value: Any, graphs: Iterable[Any], key: str, task: Any) -> ArrayExpr:
+def of_value(graphs: Iterable[Any], key: str, task: Any) -> ArrayExpr:
     """One task beside arrays (a delayed argument) as an expression of one block without axes."""
     graph = Graph.extend(Graph.merge(list(graphs)), {key: task})
     return ArrayExpr.tasks(graph, key, (), "object", token=key, keys=[key], plain=False)

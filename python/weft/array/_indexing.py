@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from weft._task_spec import Alias, Task, TaskRef
+from weft._task_spec import Task, TaskRef
 from weft.array._chunks import UNKNOWN_HINT, cached_starts, is_known
-from weft.array._layers import new_array, regrid
+from weft.array._exprs import is_plain
+from weft.array._host import step
+from weft.array._layers import new_array, regrid, rows
 from weft.array.utils import meta_from_array
 from weft.base import is_dask_collection, tokenize
 
@@ -256,18 +258,27 @@ def _take(x: Any, index: tuple) -> Any:
 
 def expand(x: Any, where: list, name: str) -> Any:
     """The array with new axes of one element, at the places ``where`` of the result."""
-    import operator
+    from weft.array.core import Array
 
     ndim = x.ndim + len(where)
+    meta = meta_from_array(x._meta, ndim, x.dtype)
+    if is_plain(x._meta):
+        return Array._of(x._expr.expand(where), meta)
     index = tuple(None if i in where else slice(None) for i in range(ndim))
     old = iter(x.chunks)
     chunks = tuple((1,) if i in where else next(old) for i in range(ndim))
-    tasks = {}
-    for at in product(*(range(n) for n in x.numblocks)):
-        rest = iter(at)
-        key = (name, *(0 if i in where else next(rest) for i in range(ndim)))
-        tasks[key] = Task(key, operator.getitem, TaskRef((x.name, *at)), index)
-    return new_array(name, tasks, [x], chunks, meta=meta_from_array(x._meta, ndim, x.dtype))
+    rules = tuple(i for i in range(ndim) if i not in where)
+    return step(_Indexed(index), [(x._expr, rules)], chunks, meta, name)
+
+
+class _Indexed:
+    """What an index takes of a block."""
+
+    def __init__(self, index: tuple):
+        self.index = index
+
+    def __call__(self, block: Any) -> Any:
+        return block[self.index]
 
 
 FULL = slice(None)
@@ -428,13 +439,12 @@ def _take_lazy_bools(x: Any, index: tuple) -> Any:
             out._chunks = tuple((np.nan,) * len(c) for c in out.chunks)
             return out
         both = elemwise(operator.getitem, x, mask, dtype=x.dtype)
-        name = f"getitem-{tokenize(x, mask)}"
-        tasks = {
-            (name, n): Alias((name, n), (both.name, *at))
-            for n, at in enumerate(product(*(range(n) for n in both.numblocks)))
-        }
-        return new_array(
-            name, tasks, [both], ((np.nan,) * len(tasks),), meta=meta_from_array(x._meta, 1, x.dtype)
+        return rows(
+            _same,
+            both,
+            ((np.nan,) * both.npartitions,),
+            meta_from_array(x._meta, 1, x.dtype),
+            f"getitem-{tokenize(x, mask)}",
         )
     index = replace_ellipsis(x.ndim, index)
     rest = tuple(slice(None) if is_dask_collection(i) else i for i in index)
@@ -498,28 +508,23 @@ def _take_lazy_ints(x: Any, index: tuple) -> Any:
 
 
 def _take_lazy_axis(x: Any, i: Any, axis: int) -> Any:
-    from weft.array import chunk
-    from weft.array._layers import nested
-
     if not all(map(is_known, x.chunks[axis])):
         raise NotImplementedError(
             f"Slicing an array with unknown chunks with a dask.array of ints is not supported{UNKNOWN_HINT}"
         )
-    name = f"getitem-{tokenize(x, i, axis)}"
-    n = x.numblocks[axis]
-    starts = cached_starts(x.chunks[axis])
-    tasks = {}
-    other = [range(1) if k == axis else range(m) for k, m in enumerate(x.numblocks)]
-    for at in product(*other):
-        for j in range(i.numblocks[0]):
-            blocks = nested(
-                lambda rest, at=at: TaskRef((x.name, *at[:axis], rest[0], *at[axis + 1 :])), [range(n)]
-            )
-            key = (name, *at[:axis], j, *at[axis + 1 :])
-            tasks[key] = Task(key, _pick, blocks, TaskRef((i.name, j)), tuple(starts), axis)
     chunks = (*x.chunks[:axis], i.chunks[0], *x.chunks[axis + 1 :])
-    _ = chunk
-    return new_array(name, tasks, [x, i], chunks, meta=x._meta)
+    rules = tuple(None if k == axis else k for k in range(x.ndim))
+    operands = [
+        (x._expr, rules),
+        (i._expr, (axis,)),
+        (tuple(cached_starts(x.chunks[axis])), None),
+        (axis, None),
+    ]
+    return step(_pick, operands, chunks, x._meta, f"getitem-{tokenize(x, i, axis)}")
+
+
+def _same(at: tuple, block: Any) -> Any:
+    return block
 
 
 def _pick(blocks: list, i: Any, starts: tuple, axis: int) -> Any:
@@ -708,28 +713,22 @@ class BlockView:
             raise ValueError("Slicing with np.newaxis or None is not supported")
         index = normalize_index(index, x.numblocks)
         index = tuple(slice(i, i + 1) if isinstance(i, (int, np.integer)) else i for i in index)
-        name = f"blocks-{tokenize(x, index)}"
-        chosen = [list(np.arange(n)[i]) for n, i in zip(x.numblocks, index)]
-        chunks = tuple(tuple(c[int(k)] for k in keep) for c, keep in zip(x.chunks, chosen))
-        tasks = {}
-        for at in product(*(range(len(keep)) for keep in chosen)):
-            key = (name, *at)
-            tasks[key] = Alias(key, (x.name, *(int(keep[k]) for keep, k in zip(chosen, at))))
-        if not all(chunks) and x.ndim:
+        from weft.array.core import Array
+
+        chosen = [np.arange(n)[i].tolist() for n, i in zip(x.numblocks, index)]
+        if not all(chosen) and x.ndim:
             raise IndexError(f"no block is left of {x.numblocks} by {index}")
-        return new_array(name, tasks, [x], chunks, meta=x._meta)
+        return Array._of(x._expr.some_blocks(chosen), x._meta)
 
 
 def compute_chunk_sizes(x: Any) -> Any:
     """Computes the shapes of all blocks and sets the chunks, in place."""
     from weft.base import compute
 
+    meta = np.empty((0,) * x.ndim, object)
+    ones = tuple((1,) * n for n in x.numblocks)
     name = f"chunk-shapes-{tokenize(x)}"
-    tasks = {}
-    for at in product(*(range(n) for n in x.numblocks)):
-        key = (name, *at)
-        tasks[key] = Task(key, np.shape, TaskRef((x.name, *at)))
-    shapes_array = new_array(name, tasks, [x], tuple((1,) * n for n in x.numblocks), dtype=object)
+    shapes_array = step(np.shape, [(x._expr, tuple(range(x.ndim)))], ones, meta, name)
     blocks = shapes_array.to_delayed(optimize_graph=False)
     values = compute(*blocks.ravel().tolist())
     shapes = dict(zip(product(*(range(n) for n in x.numblocks)), values))

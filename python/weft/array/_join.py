@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any
 
 import numpy as np
 
-from weft._task_spec import Alias, Task, TaskRef
+from weft._weft import ArrayExpr
 from weft.array._chunks import UNKNOWN_HINT, broadcast_shapes, is_known, normalize_chunks, same_sizes
-from weft.array._layers import new_array
+from weft.array._exprs import is_plain
+from weft.array._host import step
 from weft.array.blockwise import unify_chunks
 from weft.array.utils import meta_from_array, validate_axis
 from weft.base import tokenize
@@ -42,15 +42,10 @@ def stack(seq: Any, axis: int = 0, allow_unknown_chunksizes: bool = False) -> An
     array([[0., 1.],
            [1., 1.]])
     """
-    from weft.array.core import asanyarray
-    from weft.array.routines import result_type  # noqa: F401
+    from weft.array._indexing import expand
+    from weft.array.core import Array, asanyarray
 
-    seq = [
-        asanyarray(
-            a,
-        )
-        for a in seq
-    ]
+    seq = [asanyarray(a) for a in seq]
     if not seq:
         raise ValueError("Need array(s) to stack")
     if not allow_unknown_chunksizes and not all(
@@ -81,17 +76,17 @@ def stack(seq: Any, axis: int = 0, allow_unknown_chunksizes: bool = False) -> An
         _, seq = unify_chunks(*(part for x in seq for part in (x, ind)))
     name = f"stack-{tokenize([x.name for x in seq], axis)}"
     chunks = seq[0].chunks[:axis] + ((1,) * len(seq),) + seq[0].chunks[axis:]
-    index = (slice(None),) * axis + (None, Ellipsis)
-    import operator
-
-    from weft.array._source import getter  # noqa: F401
-
-    tasks = {}
-    for i, x in enumerate(seq):
-        for at in product(*(range(n) for n in x.numblocks)):
-            key = (name, *at[:axis], i, *at[axis:])
-            tasks[key] = Task(key, operator.getitem, TaskRef((x.name, *at)), index)
-    return new_array(name, tasks, seq, chunks, meta=meta)
+    if all(is_plain(x._meta) and x.dtype == meta.dtype for x in seq):
+        try:
+            return Array._of(ArrayExpr.stack([x._expr for x in seq], axis), meta)
+        except ValueError:
+            # Nobody knows yet whether they are cut alike.
+            pass
+    layers = [expand(x, [axis], f"{name}-{i}") for i, x in enumerate(seq)]
+    made = ArrayExpr.concatenate(
+        [x._expr.with_chunks((*chunks[:axis], (1,), *chunks[axis + 1 :])) for x in layers], axis
+    )
+    return Array._of(made, meta)
 
 
 def _equal_shapes(a: tuple, b: tuple) -> bool:
@@ -124,7 +119,7 @@ def concatenate(seq: Any, axis: Any = 0, allow_unknown_chunksizes: bool = False)
     >>> da.concatenate([da.arange(2, chunks=2), da.arange(3, chunks=3)]).compute()
     array([0, 1, 0, 1, 2])
     """
-    from weft.array.core import asanyarray
+    from weft.array.core import Array, asanyarray
 
     if not len(seq):
         raise ValueError("Need array(s) to concatenate")
@@ -185,15 +180,14 @@ def concatenate(seq: Any, axis: Any = 0, allow_unknown_chunksizes: bool = False)
         labels = [[i if i != axis else -(k + 1) for i in range(ndim)] for k in range(len(seq))]
         _, seq = unify_chunks(*(part for pair in zip(seq, labels) for part in pair), warn=False)
     chunks = (*seq[0].chunks[:axis], sum((a.chunks[axis] for a in seq), ()), *seq[0].chunks[axis + 1 :])
-    name = f"concatenate-{tokenize([x.name for x in seq], axis)}"
-    tasks = {}
-    start = 0
-    for x in seq:
-        for at in product(*(range(n) for n in x.numblocks)):
-            key = (name, *at[:axis], at[axis] + start, *at[axis + 1 :])
-            tasks[key] = Alias(key, (x.name, *at))
-        start += x.numblocks[axis]
-    return new_array(name, tasks, seq, chunks, meta=meta_from_array(meta_like, ndim, dtype))
+    meta = meta_from_array(meta_like, ndim, dtype)
+    alike = [
+        x._expr
+        if x.chunks == seq[0].chunks
+        else x._expr.with_chunks((*chunks[:axis], x.chunks[axis], *chunks[axis + 1 :]))
+        for x in seq
+    ]
+    return Array._of(ArrayExpr.concatenate(alike, axis), meta)
 
 
 def block(arrays: Any, allow_unknown_chunksizes: bool = False) -> Any:
@@ -307,13 +301,19 @@ def broadcast_to(x: Any, shape: Any, chunks: Any = None, meta: Any = None) -> An
                     f"cannot broadcast chunks {x.chunks} to chunks {chunks}: new chunks must either be along a new dimension or a dimension of size 1"
                 )
     name = f"broadcast_to-{tokenize(x, shape, chunks)}"
-    tasks = {}
-    for at in product(*(range(len(c)) for c in chunks)):
-        source = tuple(0 if len(c) == 1 else i for i, c in zip(at[extra:], x.chunks))
-        size = tuple(c[i] for c, i in zip(chunks, at))
-        key = (name, *at)
-        tasks[key] = Task(key, np.broadcast_to, TaskRef((x.name, *source)), size, subok=True)
-    return new_array(name, tasks, [x], chunks, meta=meta_from_array(meta, len(shape), x.dtype))
+    meta = meta_from_array(meta, len(shape), x.dtype)
+    rules = tuple(range(extra, len(shape)))
+    return step(_Broadcast(chunks), [(x._expr, rules)], chunks, meta, name, numbered=True)
+
+
+class _Broadcast:
+    """A block in the larger shape that the result has at a position."""
+
+    def __init__(self, chunks: tuple):
+        self.chunks = chunks
+
+    def __call__(self, at: tuple, block: Any) -> Any:
+        return np.broadcast_to(block, tuple(c[i] for c, i in zip(self.chunks, at)), subok=True)
 
 
 def broadcast_arrays(*args: Any, subok: bool = False) -> Any:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from weft._task_spec import List, Task, TaskRef
-from weft._weft import Graph
+from weft._task_spec import List
+from weft._weft import ArrayExpr, Graph
+from weft.array._chunks import is_known
+from weft.array._exprs import dtype_name, is_plain
 
 #: One piece of a block: the number of the block it comes from, and what of it.
 Piece = tuple[int, Any]
@@ -50,22 +52,122 @@ def regrid(x: Any, plans: Sequence[Any], chunks: Any, name: str, meta: Any) -> A
         to vanish has one new block of one piece, whose index is an integer.
     chunks : tuple of tuples
         Of the result.
+    name : str
+        Identifies the step where Python does it.
     """
-    kept = [i for i, plan in enumerate(plans) if not _vanishes(plan)]
-    tasks = {}
-    for at in product(*(range(len(plan)) for plan in plans)):
-        entries = [plan[i] for plan, i in zip(plans, at)]
-        pieces = [entry[0] for entry in entries]
-        blocks = [TaskRef((x.name, *(p[0] for p in combo))) for combo in product(*pieces)]
-        indices = tuple(tuple(p[1] for p in axis) for axis in pieces)
-        orders = tuple(entry[1] for entry in entries)
-        key = (name, *(at[i] for i in kept))
-        tasks[key] = Task(key, gather, indices, orders, *blocks)
-    return new_array(name, tasks, [x], chunks, meta=meta)
+    from weft.array.core import Array
+
+    if is_plain(x._meta) and meta.dtype == x.dtype:
+        expr = _native_regrid(x, plans, chunks, name.rsplit("-", 1)[0])
+        if expr is not None:
+            return Array._of(expr, meta)
+    kept = [not _vanishes(plan) for plan in plans]
+    expr = ArrayExpr.host_pieces(
+        _Gather(plans, kept),
+        x._expr,
+        [[[piece[0] for piece in pieces] for pieces, _ in plan] for plan in plans],
+        kept,
+        chunks,
+        dtype_name(meta.dtype),
+        token=name,
+        name=name,
+        plain=is_plain(meta),
+        label=name.rsplit("-", 1)[0],
+    )
+    return Array._of(expr, meta)
+
+
+def _native_regrid(x: Any, plans: Sequence[Any], chunks: Any, word: str) -> Any:
+    """The same as an expression without Python, unless blocks of unknown sizes are cut."""
+    axes: list = []
+    fixed = []
+    ordered = False
+    for axis, (plan, sizes) in enumerate(zip(plans, x.chunks)):
+        if _vanishes(plan):
+            [(block, at)] = plan[0][0]
+            fixed.append((axis, int(block), int(at)))
+            continue
+        blocks = []
+        for pieces, order in plan:
+            ordered = ordered or order is not None
+            runs = []
+            for block, part in pieces:
+                cut = _pick(part, sizes[block])
+                if cut is _UNKNOWN:
+                    return None
+                runs.append((int(block), cut))
+            blocks.append(runs)
+        axes.append((axis, blocks))
+    try:
+        expr = x._expr.select(axes, fixed, chunks, name=word)
+        if ordered:
+            # Then within each block.
+            kept = [plan for plan in plans if not _vanishes(plan)]
+            axes = [
+                (
+                    i,
+                    [
+                        [(k, None if order is None else np.asarray(order).tolist())]
+                        for k, (_, order) in enumerate(plan)
+                    ],
+                )
+                for i, plan in enumerate(kept)
+            ]
+            expr = expr.select(axes, [], chunks, name=word)
+        return expr
+    except NotImplementedError:
+        return None
+
+
+_UNKNOWN: Any = object()
+
+
+def _pick(part: Any, size: Any) -> Any:
+    """What of a block is taken, as `ArrayExpr.select` wants it."""
+    if isinstance(part, slice):
+        if part == slice(None):
+            return None
+        if not is_known(size):
+            return _UNKNOWN
+        wanted = range(*part.indices(int(size)))
+        if wanted.step == 1 and len(wanted) == size:
+            return None
+        return (wanted.start if len(wanted) else 0, wanted.step, len(wanted))
+    return np.asarray(part).tolist()
+
+
+class _Gather:
+    """`gather` for the block at a position."""
+
+    def __init__(self, plans: Sequence[Any], kept: list):
+        self.plans, self.kept = plans, kept
+
+    def __call__(self, at: tuple, *blocks: Any) -> Any:
+        left = iter(at)
+        entries = [plan[next(left) if kept else 0] for plan, kept in zip(self.plans, self.kept)]
+        indices = tuple(tuple(piece[1] for piece in pieces) for pieces, _ in entries)
+        return gather(indices, tuple(order for _, order in entries), *blocks)
 
 
 def _vanishes(plan: Any) -> bool:
     return len(plan) == 1 and len(plan[0][0]) == 1 and isinstance(plan[0][0][0][1], (int, np.integer))
+
+
+def rows(function: Any, x: Any, chunks: Any, meta: Any, name: str) -> Any:
+    """An array of ``function(position, block)``, where blocks are counted row by row in both arrays."""
+    from weft.array.core import Array
+
+    expr = ArrayExpr.host_rows(
+        function,
+        x._expr,
+        chunks,
+        dtype_name(meta.dtype),
+        token=name,
+        name=name,
+        plain=is_plain(meta),
+        label=name.rsplit("-", 1)[0],
+    )
+    return Array._of(expr, meta)
 
 
 def gather(indices: Any, orders: Any, *blocks: Any) -> Any:

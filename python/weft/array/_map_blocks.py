@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from weft._task_spec import Task
 from weft.array._chunks import cached_starts
-from weft.array._layers import new_array
 from weft.array.utils import compute_meta, meta_from_array
 from weft.base import tokenize
 from weft.utils import funcname, has_keyword
@@ -72,7 +70,7 @@ def map_blocks(
     >>> da.map_blocks(lambda block, block_id: block * 0 + block_id[0], da.arange(4, chunks=2)).compute()
     array([0, 0, 1, 1])
     """
-    from weft.array.blockwise import blockwise
+    from weft.array.blockwise import blockwise, unify_chunks
     from weft.array.core import Array, apply_infer_dtype
 
     if drop_axis is None:
@@ -202,70 +200,89 @@ def map_blocks(
         if meta is not None
         else np.empty((0,) * len(out_ind), dtype)
     )
-    plain = blockwise(
-        call,
+    informed = _Informed(call, wants_info, wants_id)
+    result = blockwise(
+        informed,
         out_ind,
         *literals_ok,
-        name=f"{prefix}-layout-{tokenize(new_name)}",
+        name=new_name,
         new_axes=new_axes,
         dtype=dtype,
         concatenate=True,
         adjust_chunks=adjust,
         meta=out_meta,
+        _numbered=True,
         **kwargs,
     )
-    return _with_info(plain, new_name, args, out_ind, pairs, wants_info, wants_id, out_meta)
+    if wants_info:
+        _, unified = unify_chunks(*(part for pair in pairs for part in pair), warn=False)
+        informed.place(
+            [(i, a.chunks, ind) for i, (a, (_, ind)) in enumerate(zip(unified, pairs)) if ind is not None],
+            out_ind,
+            result.chunks,
+            result.dtype,
+        )
+    return result
 
 
-def _with_info(
-    plain: Any, name: str, args: Any, out_ind: Any, pairs: Any, wants_info: bool, wants_id: bool, meta: Any
-) -> Any:
-    """The same tasks, each told where it is."""
-    from weft.array.blockwise import unify_chunks
-    from weft.array.core import Array
+class _Informed:
+    """A function that is told which block it makes."""
 
-    graph = plain.__dask_graph__()
-    _, unified = unify_chunks(*(part for pair in pairs for part in pair), warn=False)
-    out_starts = [cached_starts(c) for c in plain.chunks]
-    starts = {i: [cached_starts(c) for c in a.chunks] for i, a in enumerate(unified) if isinstance(a, Array)}
-    tasks = {}
-    for at in np.ndindex(*plain.numblocks):
-        task = graph[(plain.name, *at)]
-        extra: dict[str, Any] = {}
-        if wants_id:
-            extra["block_id"] = at
-        if wants_info:
-            place = dict(zip(out_ind, at))
-            info: dict[Any, Any] = {}
-            for i, (a, ind) in enumerate(pairs):
-                if not isinstance(a, Array):
-                    continue
-                new = unified[i]
-                where = tuple(place.get(label, 0) if n > 1 else 0 for label, n in zip(ind, new.numblocks))
-                spans = []
-                for axis, (label, j) in enumerate(zip(ind, where)):
-                    if label in place:
-                        spans.append((starts[i][axis][j], starts[i][axis][j + 1]))
-                    else:
-                        spans.append((0, new.shape[axis]))
-                info[i] = {
-                    "shape": new.shape,
-                    "num-chunks": new.numblocks,
-                    "array-location": spans,
-                    "chunk-location": where,
-                }
-            info[None] = {
-                "shape": plain.shape,
-                "num-chunks": plain.numblocks,
-                "array-location": [(s[j], s[j + 1]) for s, j in zip(out_starts, at)],
-                "chunk-location": at,
-                "chunk-shape": tuple(c[j] for c, j in zip(plain.chunks, at)),
-                "dtype": plain.dtype,
+    def __init__(self, func: Any, wants_info: bool, wants_id: bool):
+        self.func, self.wants_info, self.wants_id = func, wants_info, wants_id
+        self.arrays: list = []
+        self.labels: tuple = ()
+        self.chunks: tuple = ()
+        self.dtype: Any = None
+        self.starts: dict = {}
+
+    def starts_of(self, chunks: tuple) -> list:
+        """Where blocks start, along each axis."""
+        for sizes in chunks:
+            # By identity: chunks may be a million numbers, and are kept by those who ask.
+            if id(sizes) not in self.starts:
+                self.starts[id(sizes)] = cached_starts(sizes)
+        return [self.starts[id(sizes)] for sizes in chunks]
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "starts": {}}
+
+    def place(self, arrays: list, labels: tuple, chunks: tuple, dtype: Any) -> None:
+        """What there is to know: the chunks and labels of arguments, and of the result."""
+        self.arrays, self.labels, self.chunks, self.dtype = arrays, labels, chunks, dtype
+
+    def __call__(self, at: tuple, *args: Any, **kwargs: Any) -> Any:
+        if self.wants_id:
+            kwargs["block_id"] = at
+        if self.wants_info:
+            kwargs["block_info"] = self.info(at)
+        return self.func(*args, **kwargs)
+
+    def info(self, at: tuple) -> dict:
+        place = dict(zip(self.labels, at))
+        info: dict[Any, Any] = {}
+        for i, chunks, ind in self.arrays:
+            where = tuple(place.get(label, 0) if len(c) > 1 else 0 for label, c in zip(ind, chunks))
+            starts = self.starts_of(chunks)
+            info[i] = {
+                "shape": tuple(s[-1] for s in starts),
+                "num-chunks": tuple(map(len, chunks)),
+                "array-location": [
+                    (s[j], s[j + 1]) if label in place else (0, s[-1])
+                    for s, j, label in zip(starts, where, ind)
+                ],
+                "chunk-location": where,
             }
-            extra["block_info"] = info
-        key = (name, *at)
-        tasks[key] = Task(key, task.func, *task.args, **{**task.kwargs, **extra})
-    return new_array(name, tasks, [plain], plain.chunks, meta=meta)
+        starts = self.starts_of(self.chunks)
+        info[None] = {
+            "shape": tuple(s[-1] for s in starts),
+            "num-chunks": tuple(map(len, self.chunks)),
+            "array-location": [(s[j], s[j + 1]) for s, j in zip(starts, at)],
+            "chunk-location": at,
+            "chunk-shape": tuple(c[j] for c, j in zip(self.chunks, at)),
+            "dtype": self.dtype,
+        }
+        return info
 
 
 def _from_nothing(
@@ -280,34 +297,15 @@ def _from_nothing(
     wants_id: bool,
 ) -> Any:
     """Blocks of a function that reads no array."""
-    from weft.array.blockwise import lazy_literal
+    from weft.array.blockwise import make_step
 
     chunks = tuple(tuple(c) if isinstance(c, (tuple, list)) else (c,) for c in chunks)
-    inputs: list = []
-    call = [lazy_literal(a, inputs) for a in args]
-    named = {k: lazy_literal(v, inputs) for k, v in kwargs.items()}
-    starts = [cached_starts(c) for c in chunks]
-    shape = tuple(sum(c) for c in chunks)
     meta = (
         meta_from_array(meta, len(chunks), dtype) if meta is not None else np.empty((0,) * len(chunks), dtype)
     )
-    tasks = {}
-    for at in np.ndindex(*map(len, chunks)):
-        extra: dict[str, Any] = {"block_id": at} if wants_id else {}
-        if wants_info:
-            extra["block_info"] = {
-                None: {
-                    "shape": shape,
-                    "num-chunks": tuple(map(len, chunks)),
-                    "array-location": [(s[j], s[j + 1]) for s, j in zip(starts, at)],
-                    "chunk-location": at,
-                    "chunk-shape": tuple(c[j] for c, j in zip(chunks, at)),
-                    "dtype": meta.dtype,
-                }
-            }
-        key = (name, *at)
-        tasks[key] = Task(key, func, *call, **named, **extra)
-    return new_array(name, tasks, inputs, chunks, meta=meta)
+    informed = _Informed(func, wants_info, wants_id)
+    informed.place([], (), chunks, meta.dtype)
+    return make_step(informed, (), [(a, None) for a in args], chunks, meta, name, kwargs, True, numbered=True)
 
 
 def apply_and_enforce(*args: Any, **kwargs: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from weft._weft import ArrayExpr
-from weft.array._exprs import NUMBERS
+from weft.array._exprs import NUMBERS, is_plain
 
 __all__ = ["astype", "elementwise"]
 
@@ -69,6 +69,15 @@ def elementwise(op: Any, args: tuple) -> ArrayExpr | None:
     if ufunc is np.clip and len(args) == 3:
         return _clip(*args)
     return None
+
+
+def transpose(x: Any, axes: tuple) -> Any:
+    """The array with its axes in another order, if blocks are memory that Rust can look at."""
+    from weft.array.core import Array
+
+    if not is_plain(x._meta):
+        return None
+    return Array._of(x._expr.transpose(list(axes)), x._meta.transpose(axes))
 
 
 def _operands(args: tuple) -> tuple[list, tuple] | None:
@@ -177,4 +186,93 @@ def _made(name: str, operands: list, loop: np.dtype, out: np.dtype) -> ArrayExpr
                 NUMBERS[out],
             )
     except NotImplementedError:
+        return None
+
+
+def reduce(
+    x: Any,
+    name: str,
+    axis: Any,
+    keepdims: Any,
+    dtype: Any,
+    split_every: Any,
+    skip_nan: bool = False,
+    ddof: Any = 0,
+) -> Any:
+    """A reduction by a kernel, if there is one; ``dtype`` is the result's.
+
+    A tree of a shape that somebody asks for (``split_every``) is made of steps on blocks instead.
+    """
+    from weft import config
+    from weft.array.core import Array
+    from weft.array.utils import validate_axis
+
+    if split_every is not None or config.get("split_every", None) is not None:
+        return None
+    if x.dtype not in NUMBERS or type(x._meta) is not np.ndarray or dtype not in NUMBERS:
+        return None
+    if not isinstance(ddof, (int, np.integer)) or not isinstance(keepdims, (bool, np.bool_)):
+        return None
+    if axis is None:
+        axes: tuple = tuple(range(x.ndim))
+    else:
+        axes = validate_axis(tuple(axis) if isinstance(axis, (tuple, list)) else (axis,), x.ndim)
+        if len(set(axes)) != len(axes):
+            return None
+    expr = x._expr
+    dtype = np.dtype(dtype)
+    try:
+        if name in ("sum", "prod") and dtype.kind == "f" and x.dtype.kind != "f":
+            expr = expr.astype(NUMBERS[dtype])
+        made = expr.reduce(
+            name, list(axes), NUMBERS[dtype], keepdims=bool(keepdims), skip_nan=skip_nan, ddof=int(ddof)
+        )
+    except NotImplementedError:
+        return None
+    return Array._of(made)
+
+
+def fill(func: Any, args: tuple, chunks: Any, dtype: np.dtype, word: str) -> Any:
+    """What `numpy.ones`, `zeros`, `empty` or `full` make, as one number that needs no memory."""
+    from weft.array.core import Array
+
+    if dtype not in NUMBERS or func not in (np.ones, np.zeros, np.empty, np.full):
+        return None
+    try:
+        value = np.full((), args[0], dtype).item() if func is np.full else 1 if func is np.ones else 0
+        if dtype.kind == "b":
+            value = bool(value)
+        return Array._of(ArrayExpr.fill(value, chunks, NUMBERS[dtype], name=word))
+    except (NotImplementedError, TypeError, ValueError, OverflowError):
+        # Those who compute it hear what is wrong from NumPy.
+        return None
+
+
+def arange(start: Any, step: Any, num: int, chunks: Any, dtype: np.dtype) -> Any:
+    """``start + step * i`` by a kernel, where that gives NumPy's numbers."""
+    from weft.array.core import Array
+
+    def whole(n: Any) -> bool:
+        return isinstance(n, (int, np.integer)) and not isinstance(n, bool)
+
+    if dtype not in NUMBERS or dtype.kind == "b":
+        return None
+    if whole(start) and whole(step):
+        start, step = int(start), int(step)
+        last = start + step * max(num - 1, 0)
+        if dtype.kind in "iu":
+            info = np.iinfo(dtype)
+            if not (info.min <= min(start, last) and max(start, last) <= info.max and abs(step) < 2**63):
+                return None
+        elif abs(start) >= 2**24 or abs(last) >= 2**24:
+            return None
+    elif dtype == np.float64 and isinstance(start, (int, float)) and isinstance(step, (int, float)):
+        # NumPy takes the distance of the first two numbers.
+        start = float(start)
+        step = (start + float(step)) - start
+    else:
+        return None
+    try:
+        return Array._of(ArrayExpr.iota(start, step, chunks[0], NUMBERS[dtype], name="arange"))
+    except (NotImplementedError, OverflowError):
         return None

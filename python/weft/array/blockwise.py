@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from weft._task_spec import Task, TaskRef
 from weft.array._chunks import common_blockdim, is_known
-from weft.array._layers import nested, new_array, positions
-from weft.array.utils import compute_meta
+from weft.array._host import Call, operand, step
+from weft.array.utils import compute_meta, meta_from_array
 from weft.base import is_dask_collection, tokenize
 from weft.delayed import unpack_collections
 from weft.utils import funcname
@@ -46,6 +45,7 @@ def blockwise(
     align_arrays: bool = True,
     concatenate: bool | None = None,
     meta: Any = None,
+    _numbered: bool = False,
     **kwargs: Any,
 ) -> Any:
     """Applies a function to blocks, matched by labels of axes as in Einstein's notation.
@@ -135,39 +135,6 @@ def blockwise(
 
     if name is None:
         name = f"{token or funcname(func).strip('_')}-{tokenize(func, 'blockwise', out_ind, [(a, i) for a, i in pairs], adjust_chunks, new_axes, concatenate, dtype, kwargs)}"
-    inputs = [a for a, ind in pairs if ind is not None]
-    literals = [None if ind is not None else lazy_literal(a, inputs) for a, ind in pairs]
-    lazy_kwargs = {key: lazy_literal(value, inputs) for key, value in kwargs.items()}
-    counts = {i: len(sizes) for i, sizes in chunkss.items()}
-    tasks = {}
-    for at in positions([counts[i] for i in out_ind]):
-        place = dict(zip(out_ind, at))
-        call = []
-        contracted: list[int] = []
-        for (a, ind), literal in zip(pairs, literals):
-            if ind is None:
-                call.append(literal)
-                continue
-            blocks = [
-                (place[i] if n > 1 else 0,) if i in place else tuple(range(n))
-                for i, n in zip(ind, a.numblocks)
-            ]
-            summed = [axis for axis, i in enumerate(ind) if i not in place]
-
-            def ref(rest, blocks=blocks, summed=summed, name=a.name):
-                at = [b[0] for b in blocks]
-                for axis, i in zip(summed, rest):
-                    at[axis] = i
-                return TaskRef((name, *at))
-
-            if summed and concatenate:
-                contracted.append(len(call))
-            call.append(nested(ref, [blocks[axis] for axis in summed]) if summed else ref(()))
-            if summed and concatenate:
-                call[-1] = Task(None, concatenate_axes, call[-1], axes=summed)
-        key = (name, *at)
-        tasks[key] = Task(key, func, *call, **lazy_kwargs)
-
     chunks = tuple(chunkss[i] for i in out_ind)
     if adjust_chunks:
         adjusted = []
@@ -191,7 +158,58 @@ def blockwise(
         chunks = tuple(adjusted)
     if meta is None:
         meta = compute_meta(func, dtype, *(a for a, _ in pairs), **kwargs)
-    return new_array(name, tasks, inputs, chunks, meta=meta, dtype=dtype)
+    if meta is None and dtype is None:
+        raise ValueError("You must specify the meta or dtype of the array")
+    meta = meta_from_array(meta, ndim=len(chunks), dtype=dtype)
+    return make_step(func, out_ind, pairs, chunks, meta, name, kwargs, concatenate, _numbered)
+
+
+def make_step(
+    func: Any,
+    out_ind: tuple,
+    pairs: list,
+    chunks: Any,
+    meta: Any,
+    name: str,
+    kwargs: dict,
+    concatenate: Any,
+    numbered: bool = False,
+) -> Any:
+    """The rule of `blockwise`, for arrays that are cut alike."""
+    place = {label: axis for axis, label in enumerate(out_ind)}
+    operands: list = []
+    joined = []
+    for a, ind in pairs:
+        if ind is None:
+            operands.append(operand(a, lazy_literal, f"{name}-argument-{len(operands)}"))
+            continue
+        rules = tuple(place.get(i) for i in ind)
+        contracted = [axis for axis, rule in enumerate(rules) if rule is None]
+        if contracted and concatenate:
+            joined.append((len(operands) + numbered, contracted))
+        operands.append((a._expr, rules))
+    late = {key: operand(v, lazy_literal, f"{name}-argument-{key}") for key, v in kwargs.items()}
+    named = [key for key, (_, rules) in late.items() if rules is not None]
+    operands += [late[key] for key in named]
+    known = {key: v for key, (v, rules) in late.items() if rules is None}
+    call = Call(func, known, named, joined) if named or known or joined else func
+    return step(
+        call,
+        operands,
+        chunks,
+        meta,
+        name,
+        numbered=numbered,
+        fallback=_is_library(func),
+        label=funcname(func),
+    )
+
+
+def _is_library(func: Any) -> bool:
+    """Whether a function stands for one of NumPy's, and is not the user's own."""
+    func = getattr(func, "func", func)
+    module = getattr(func, "__module__", None) or type(func).__module__
+    return module.split(".")[0] in ("numpy", "weft", "_operator", "functools")
 
 
 #: An older name.

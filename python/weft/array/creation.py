@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from weft._task_spec import Task, TaskRef
-from weft._weft import Graph
-from weft.array import chunk
+from weft.array import _native, chunk
 from weft.array._chunks import cached_starts, is_known, normalize_chunks
+from weft.array._host import step as make_step
 from weft.array._join import broadcast_arrays, broadcast_to, concatenate, stack
 from weft.array._layers import new_array
 from weft.array.blockwise import blockwise
@@ -168,7 +168,6 @@ def linspace(
     >>> da.linspace(0, 1, 3, chunks=2).compute()
     array([0. , 0.5, 1. ])
     """
-    from weft.array.core import Array
 
     num = int(num)
     if dtype is None:
@@ -178,14 +177,27 @@ def linspace(
     div = (num - 1) if endpoint else num
     step = float(span) / (div if div else 1)
     name = f"linspace-{tokenize(start, stop, num, endpoint, chunks, dtype)}"
-    tasks = {}
-    first = start
-    for i, n in enumerate(chunks[0]):
-        last = first + ((n - 1) * step)
-        tasks[(name, i)] = Task((name, i), chunk.linspace, first, last, n, endpoint=True, dtype=dtype)
-        first = last + step
-    result = Array(Graph(tasks), name, chunks, dtype=dtype)
+    whole = _Linspace(start, stop, step, num, endpoint, chunks[0], dtype)
+    result = make_step(whole, [], chunks, np.empty(0, dtype), name, numbered=True)
     return (result, step) if retstep else result
+
+
+class _Linspace:
+    """The block of `linspace` at a position, by NumPy's own formula: the last number is exactly ``stop``."""
+
+    def __init__(self, start: Any, stop: Any, step: Any, num: int, endpoint: bool, sizes: tuple, dtype: Any):
+        self.start, self.stop, self.step, self.num, self.endpoint = start, stop, step, num, endpoint
+        self.starts, self.dtype = cached_starts(sizes), dtype
+
+    def __call__(self, at: tuple) -> Any:
+        first, last = self.starts[at[0]], self.starts[at[0] + 1]
+        numbers = np.arange(first, last, dtype=np.result_type(self.start, self.stop, float(self.num)))
+        numbers = numbers * self.step + self.start
+        if self.endpoint and last == self.num > 1:
+            numbers[-1] = self.stop
+        if np.dtype(self.dtype).kind in "iu":
+            numbers = np.floor(numbers)
+        return numbers.astype(self.dtype, copy=False)
 
 
 def arange(
@@ -219,7 +231,6 @@ def arange(
     >>> da.arange(2, 8, 2, chunks=2).compute()
     array([2, 4, 6])
     """
-    from weft.array.core import Array
 
     if stop is None:
         start, stop = 0, start
@@ -238,14 +249,28 @@ def arange(
     chunks = normalize_chunks(chunks, (num,), dtype=dtype)
     if kwargs:
         raise TypeError(f"Unexpected keyword argument(s): {','.join(kwargs)}")
+    if meta is None:
+        made = _native.arange(start, step, num, chunks, dtype)
+        if made is not None:
+            return made
     name = f"arange-{tokenize(start, stop, step, chunks, dtype, type(meta))}"
-    tasks = {}
-    done = 0
-    for i, n in enumerate(chunks[0]):
-        first, last = start + done * step, start + (done + n) * step
-        tasks[(name, i)] = Task((name, i), chunk.arange, first, last, step, n, dtype, like=meta)
-        done += n
-    return Array(Graph(tasks), name, chunks, dtype=dtype, meta=meta)
+    block = _Arange(start, step, chunks[0], dtype, meta)
+    if meta is None:
+        meta = np.empty(0, dtype)
+    return make_step(block, [], chunks, meta_from_array(meta, 1, dtype), name, numbered=True)
+
+
+class _Arange:
+    """The block of `arange` at a position."""
+
+    def __init__(self, start: Any, step: Any, sizes: tuple, dtype: Any, like: Any):
+        self.start, self.step, self.sizes, self.dtype, self.like = start, step, sizes, dtype, like
+        self.starts = cached_starts(sizes)
+
+    def __call__(self, at: tuple) -> Any:
+        done, n = self.starts[at[0]], self.sizes[at[0]]
+        first, last = self.start + done * self.step, self.start + (done + n) * self.step
+        return chunk.arange(first, last, self.step, n, self.dtype, like=self.like)
 
 
 def meshgrid(*xi: Any, sparse: bool = False, indexing: str = "xy", **kwargs: Any) -> Any:
@@ -344,7 +369,6 @@ def eye(N: int, chunks: Any = "auto", M: Any = None, k: int = 0, dtype: Any = fl
     array([[1., 0.],
            [0., 1.]])
     """
-    from weft.array.core import Array
 
     M = N if M is None else M
     dtype = np.dtype(dtype)
@@ -355,16 +379,22 @@ def eye(N: int, chunks: Any = "auto", M: Any = None, k: int = 0, dtype: Any = fl
         chunks = both[0][0]
     rows, columns = normalize_chunks(chunks, (N, M), dtype=dtype)
     name = f"eye-{tokenize(N, chunks, M, k, dtype)}"
-    tasks = {}
-    for i, (a, n) in enumerate(zip(cached_starts(rows), rows)):
-        for j, (b, m) in enumerate(zip(cached_starts(columns), columns)):
-            shift = k + a - b
-            key = (name, i, j)
-            if -n < shift < m:
-                tasks[key] = Task(key, np.eye, n, m, shift, dtype)
-            else:
-                tasks[key] = Task(key, np.zeros, (n, m), dtype)
-    return Array(Graph(tasks), name, (rows, columns), dtype=dtype)
+    meta = np.empty((0, 0), dtype)
+    return make_step(_Eye(rows, columns, k, dtype), [], (rows, columns), meta, name, numbered=True)
+
+
+class _Eye:
+    """The block of `eye` at a position."""
+
+    def __init__(self, rows: tuple, columns: tuple, k: int, dtype: Any):
+        self.chunks, self.k, self.dtype = (rows, columns), k, dtype
+        self.starts = (cached_starts(rows), cached_starts(columns))
+
+    def __call__(self, at: tuple) -> Any:
+        n, m = (sizes[i] for sizes, i in zip(self.chunks, at))
+        first, second = (starts[i] for starts, i in zip(self.starts, at))
+        shift = self.k + first - second
+        return np.eye(n, m, shift, self.dtype) if -n < shift < m else np.zeros((n, m), self.dtype)
 
 
 def diag(v: Any, k: int = 0) -> Any:
@@ -398,15 +428,18 @@ def diag(v: Any, k: int = 0) -> Any:
     name = f"diag-{tokenize(v, k)}"
     [sizes] = v.chunks
     meta = np.diag(v._meta) if type(v._meta) is np.ndarray else meta_from_array(v._meta, 2)
-    tasks = {}
-    for i, n in enumerate(sizes):
-        for j, m in enumerate(sizes):
-            key = (name, i, j)
-            if i == j:
-                tasks[key] = Task(key, np.diag, TaskRef((v.name, i)))
-            else:
-                tasks[key] = Task(key, np.zeros_like, meta, shape=(n, m))
-    return new_array(name, tasks, [v], (sizes, sizes), meta=meta)
+    return make_step(_Diag(sizes, meta), [(v._expr, (0,))], (sizes, sizes), meta, name, numbered=True)
+
+
+class _Diag:
+    """The block of `diag` at a position, from the piece of the diagonal in its row."""
+
+    def __init__(self, sizes: tuple, meta: Any):
+        self.sizes, self.meta = sizes, meta
+
+    def __call__(self, at: tuple, piece: Any) -> Any:
+        i, j = at
+        return np.diag(piece) if i == j else np.zeros_like(self.meta, shape=(self.sizes[i], self.sizes[j]))
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:

@@ -3,29 +3,76 @@
 from __future__ import annotations
 
 import inspect
-from itertools import product
+import math
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from weft._docs import derived_from
-from weft._task_spec import Task, TaskRef
 from weft.array._chunks import normalize_chunks
-from weft.array._layers import new_array
+from weft.array._host import number
+from weft.array._host import step as make_step
 from weft.array.core import Array, asarray, broadcast_to
 from weft.base import tokenize
 
+#: Up to this many blocks have the very seeds that `numpy.random.SeedSequence.spawn` gives. More are numbered below
+#: one of them, so that nothing is made for each.
+_SPAWNED = 4096
 
-def _spawn(bitgen: Any, n: int) -> list:
+
+class _Spawned(Sequence):
+    """Seeds of independent streams, each made when it is asked for."""
+
+    def __init__(self, entropy: Any, key: tuple, first: int, n: int, pool_size: int):
+        self.entropy, self.key, self.first, self.n, self.pool_size = entropy, key, first, n, pool_size
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: Any) -> Any:
+        if not 0 <= i < self.n:
+            raise IndexError(i)
+        return np.random.SeedSequence(
+            self.entropy, spawn_key=(*self.key, self.first + i), pool_size=self.pool_size
+        )
+
+
+class _Words(Sequence):
+    """Seeds for `numpy.random.RandomState`: those of the first, and from them for any number of blocks."""
+
+    def __init__(self, first: bytes, n: int):
+        self.first, self.n = first, n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, i: Any) -> bytes:
+        if not 0 <= i < self.n:
+            raise IndexError(i)
+        words = np.frombuffer(self.first, dtype="u4")
+        return np.random.SeedSequence(words.tolist(), spawn_key=(i,)).generate_state(624).tobytes()
+
+
+def _spawn(bitgen: Any, n: int) -> Sequence:
     """Seeds of ``n`` independent streams."""
-    return bitgen._seed_seq.spawn(n) if hasattr(bitgen, "_seed_seq") else bitgen.seed_seq.spawn(n)
+    root = bitgen._seed_seq if hasattr(bitgen, "_seed_seq") else bitgen.seed_seq
+    if type(root) is not np.random.SeedSequence:
+        return root.spawn(n)
+    if n > _SPAWNED:
+        [child] = root.spawn(1)
+        return _Spawned(child.entropy, child.spawn_key, 0, n, child.pool_size)
+    first = root.n_children_spawned
+    # The next draws begin after these.
+    root.spawn(n)
+    return _Spawned(root.entropy, root.spawn_key, first, n, root.pool_size)
 
 
 class _Source:
     """What `Generator` and `RandomState` have in common: distributions, block by block."""
 
-    def _seeds(self, n: int) -> list:
+    def _seeds(self, n: int) -> Sequence:
         raise NotImplementedError(f"{type(self).__name__} gives no seeds")
 
     def _sampler(self) -> Any:
@@ -49,52 +96,27 @@ class _Source:
             raise ValueError(f"shape mismatch: arguments of shape {given} do not fit size {size}")
         sample = self._small(func, args, kwargs, len(extra_chunks))
         chunks = normalize_chunks(chunks, size, dtype=kwargs.get("dtype", sample.dtype))
-        inputs: list = []
 
         def argument(a: Any) -> Any:
             if isinstance(a, (Array, np.ndarray)) and a.ndim and not extra_chunks:
                 lazy = a if isinstance(a, Array) else asarray(a)
-                lazy = broadcast_to(lazy, size).rechunk(chunks)
-                inputs.append(lazy)
-                return lazy
+                return broadcast_to(lazy, size).rechunk(chunks)
             if isinstance(a, Array):
-                lazy = a.rechunk(-1) if a.ndim else a
-                inputs.append(lazy)
-                return _Whole(lazy)
+                return _Whole(a.rechunk(-1) if a.ndim else a)
             return a
 
         args = tuple(argument(a) for a in args)
         kwargs = {k: argument(v) for k, v in kwargs.items()}
-        places = list(product(*(range(len(c)) for c in chunks)))
-        seeds = self._seeds(len(places))
-        name = f"{func}-{tokenize(type(self).__name__, func, [_words(s) for s in seeds[:1]], size, chunks, args, kwargs)}"
-        tail = (0,) * len(extra_chunks)
-        tasks = {}
-        sampler = self._sampler()
-
-        def at_block(a: Any, at: tuple) -> Any:
-            if isinstance(a, _Whole):
-                return TaskRef((a.array.name, *(0,) * a.array.ndim))
-            return TaskRef((a.name, *at)) if isinstance(a, Array) else a
-
-        for seed, at in zip(seeds, places):
-            key = (name, *at, *tail)
-            shape = tuple(c[i] for c, i in zip(chunks, at))
-            tasks[key] = Task(
-                key,
-                sampler,
-                seed,
-                func,
-                shape,
-                *(at_block(a, at) for a in args),
-                **{k: at_block(v, at) for k, v in kwargs.items()},
-            )
-        return new_array(
-            name,
-            tasks,
-            inputs,
-            (*chunks, *extra_chunks),
-            meta=np.empty((0,) * (len(size) + len(extra_chunks)), sample.dtype),
+        seeds = self._seeds(math.prod(map(len, chunks)))
+        name = f"{func}-{tokenize(type(self).__name__, func, _words(seeds[0]), size, chunks, args, kwargs)}"
+        named = {k: v for k, v in kwargs.items() if isinstance(v, (Array, _Whole))}
+        draw = _Draw(
+            self._sampler(), seeds, func, chunks, {k: v for k, v in kwargs.items() if k not in named}, named
+        )
+        operands = [_operand(a) for a in (*args, *named.values())]
+        meta = np.empty((0,) * (len(size) + len(extra_chunks)), sample.dtype)
+        return make_step(
+            draw, operands, (*chunks, *extra_chunks), meta, name, numbered=True, fallback=False, label=func
         )
 
     def _small(self, func: str, args: tuple, kwargs: dict, extra: int) -> Any:
@@ -122,6 +144,34 @@ class _Source:
 
     def _local(self) -> Any:
         raise NotImplementedError(f"{type(self).__name__} gives no samples")
+
+
+def _operand(a: Any) -> tuple[Any, Any]:
+    """An argument of each block: the block of an array at the same place, a whole array, or the same for all."""
+    if isinstance(a, _Whole):
+        return a.array._expr, (("at", 0),) * a.array.ndim
+    return (a._expr, tuple(range(a.ndim))) if isinstance(a, Array) else (a, None)
+
+
+class _Draw:
+    """The block of a random array at a position."""
+
+    def __init__(
+        self, sampler: Any, seeds: Sequence, func: str, chunks: tuple, kwargs: dict, named: Any = ()
+    ):
+        self.sampler, self.seeds, self.func, self.chunks = sampler, seeds, func, chunks
+        self.kwargs, self.named = kwargs, tuple(named)
+
+    def __call__(self, at: tuple, *args: Any) -> Any:
+        grid = tuple(map(len, self.chunks))
+        at = at[: len(grid)]
+        shape = tuple(c[i] for c, i in zip(self.chunks, at))
+        kwargs = self.kwargs
+        if self.named:
+            n = len(args) - len(self.named)
+            kwargs = {**kwargs, **dict(zip(self.named, args[n:]))}
+            args = args[:n]
+        return self.sampler(self.seeds[number(at, grid)], self.func, shape, *args, **kwargs)
 
 
 class _Whole:
@@ -227,7 +277,7 @@ class Generator(_Source):
 
         return importlib.import_module(self._backend_name)
 
-    def _seeds(self, n: int) -> list:
+    def _seeds(self, n: int) -> Sequence:
         return _spawn(self._bit_generator, n)
 
     def _sampler(self) -> Any:
@@ -285,9 +335,12 @@ class RandomState(_Source):
         """Starts again."""
         self._numpy_state.seed(seed)
 
-    def _seeds(self, n: int) -> list:
+    def _seeds(self, n: int) -> Sequence:
         from weft.utils import random_state_data
 
+        if n > _SPAWNED:
+            [first] = random_state_data(1, self._numpy_state)
+            return _Words(np.asarray(first, dtype="u4").tobytes(), n)
         return [np.asarray(words, dtype="u4").tobytes() for words in random_state_data(n, self._numpy_state)]
 
     def _sampler(self) -> Any:
@@ -360,15 +413,8 @@ def _choose(
     axis: int,
     extra: dict,
 ) -> Array:
-    inputs = [a for a in (values, p) if isinstance(a, Array)]
-    refs = [
-        TaskRef((a.name, *(0,) * a.ndim)) if isinstance(a, Array) else a
-        for a in (values, p.rechunk(-1) if isinstance(p, Array) else p)
-    ]
     if isinstance(p, Array):
         p = p.rechunk(-1)
-        inputs = [a for a in (values, p) if isinstance(a, Array)]
-        refs[1] = TaskRef((p.name, 0))
     rest: tuple = ()
     if isinstance(values, Array) and values.ndim > 1:
         rest = tuple((n,) for i, n in enumerate(values.shape) if i != axis % values.ndim)
@@ -376,27 +422,20 @@ def _choose(
             raise NotImplementedError(
                 "choice along another axis than the first is not supported: transpose first"
             )
-    places = list(product(*(range(len(c)) for c in chunks)))
-    seeds = source._seeds(len(places))
-    name = f"da.random.choice-{tokenize(_words(seeds[0]) if seeds else 0, size, chunks, values, replace, p, axis)}"
-    draw = _Choice(source._sampler())
-    tasks = {}
-    for seed, at in zip(seeds, places):
-        key = (name, *at, *(0,) * len(rest))
-        tasks[key] = Task(
-            key, draw, seed, tuple(c[i] for c, i in zip(chunks, at)), refs[0], replace, refs[1], **extra
-        )
-    return new_array(
-        name, tasks, inputs, (*chunks, *rest), meta=np.empty((0,) * (len(size) + len(rest)), dtype)
-    )
+    seeds = source._seeds(math.prod(map(len, chunks)))
+    name = f"da.random.choice-{tokenize(_words(seeds[0]), size, chunks, values, replace, p, axis)}"
+    draw = _Draw(_Choice(source._sampler(), replace, extra), seeds, "choice", chunks, {})
+    operands = [_operand(_Whole(a) if isinstance(a, Array) else a) for a in (values, p)]
+    meta = np.empty((0,) * (len(size) + len(rest)), dtype)
+    return make_step(draw, operands, (*chunks, *rest), meta, name, numbered=True, fallback=False)
 
 
 class _Choice:
-    def __init__(self, sampler: Any):
-        self.sampler = sampler
+    def __init__(self, sampler: Any, replace: bool, extra: dict):
+        self.sampler, self.replace, self.extra = sampler, replace, extra
 
-    def __call__(self, seed: Any, size: tuple, values: Any, replace: bool, p: Any, **extra: Any) -> Any:
-        return self.sampler(seed, "choice", size, values, replace=replace, p=p, **extra)
+    def __call__(self, seed: Any, func: str, size: tuple, values: Any, p: Any) -> Any:
+        return self.sampler(seed, func, size, values, replace=self.replace, p=p, **self.extra)
 
 
 def _add_distributions() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from weft.array._chunks import UNKNOWN_HINT, blockdims_from_blockshape, is_known, normalize_chunks, same_sizes
+from weft.array._exprs import is_plain
 from weft.array._layers import regrid
 from weft.array.utils import validate_axis
 from weft.base import tokenize
@@ -113,6 +114,10 @@ def rechunk(
         raise ValueError("Provided chunks are not consistent with shape")
     if all(same_sizes(a, b) for a, b in zip(chunks, x.chunks)):
         return x
+    if is_plain(x._meta) and not unknown:
+        from weft.array.core import Array
+
+        return Array._of(x._expr.rechunk(chunks), x._meta)
     plans = [_plan(old, new) for old, new in zip(x.chunks, chunks)]
     return regrid(x, plans, chunks, f"rechunk-merge-{tokenize(x, chunks)}", x._meta)
 

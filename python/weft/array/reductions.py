@@ -16,9 +16,10 @@ import numpy as np
 from weft import config
 from weft._docs import derived_from
 from weft._task_spec import Alias, Task, TaskRef
-from weft.array import chunk
+from weft.array import _native, chunk
 from weft.array._chunks import UNKNOWN_HINT, cached_starts, is_known
-from weft.array._layers import nested, new_array
+from weft.array._host import step
+from weft.array._layers import new_array
 from weft.array.backends import divide_lookup, nannumel_lookup, numel_lookup
 from weft.array.blockwise import blockwise
 from weft.array.utils import meta_from_array, validate_axis
@@ -33,6 +34,12 @@ def divide(a: Any, b: Any, dtype: Any = None) -> Any:
         type(builtins.max(a, b, key=key) if hasattr(a, "shape") or hasattr(b, "shape") else a)
     )
     return f(a, b, dtype=dtype)
+
+
+def handle_out(out: Any, result: Any) -> Any:
+    from weft.array.core import handle_out as handle
+
+    return handle(out, result)
 
 
 def numel(x: Any, **kwargs: Any) -> Any:
@@ -108,7 +115,7 @@ def reduction(
     >>> da.reduction(da.arange(5, chunks=2), np.sum, np.sum, dtype=int).compute()
     np.int64(10)
     """
-    from weft.array.core import broadcast_to, handle_out
+    from weft.array.core import broadcast_to
 
     if axis is None:
         axis = tuple(range(x.ndim))
@@ -280,31 +287,17 @@ def partial_reduce(
     reduced_meta : array, optional
     """
     label = f"{name or funcname(func)}-{tokenize(func, x, split_every, keepdims, dtype)}"
-    groups = [
-        [
-            range(i, builtins.min(i + split_every.get(axis, 1), n))
-            for i in range(0, n, split_every.get(axis, 1))
-        ]
-        for axis, n in enumerate(x.numblocks)
-    ]
-    reduced = sorted(split_every)
     out_axes = [a for a in range(x.ndim) if keepdims or a not in split_every]
-    chunks = tuple(tuple(1 for _ in groups[a]) if a in split_every else x.chunks[a] for a in out_axes)
-    tasks = {}
-    for at in product(*(range(len(g)) for g in groups)):
-        members = [g[i] for g, i in zip(groups, at)]
-
-        def ref(rest, members=members):
-            where = [m[0] for m in members]
-            for a, i in zip(reduced, rest):
-                where[a] = i
-            return TaskRef((x.name, *where))
-
-        counts = [members[a] for a in reduced]
-        one = builtins.all(len(c) == 1 for c in counts)
-        arg = ref(tuple(c[0] for c in counts)) if one else nested(ref, counts)
-        key = (label, *(at[a] for a in out_axes))
-        tasks[key] = Task(key, func, arg)
+    rules: list = []
+    sizes = {}
+    for a, n in enumerate(x.numblocks):
+        if a not in split_every:
+            rules.append(out_axes.index(a))
+            continue
+        size = split_every[a]
+        sizes[a] = (1,) * -(-n // size) if keepdims else ()
+        rules.append(("group", out_axes.index(a), size) if keepdims else None)
+    chunks = tuple(sizes[a] if a in sizes else x.chunks[a] for a in out_axes)
     if reduced_meta is not None:
         meta = (
             meta_from_array(reduced_meta, len(out_axes), dtype)
@@ -313,7 +306,22 @@ def partial_reduce(
         )
     else:
         meta = meta_from_array(x._meta, len(out_axes), dtype)
-    return new_array(label, tasks, [x], chunks, meta=meta)
+    return step(_Grouped(func, len(split_every)), [(x._expr, tuple(rules))], chunks, meta, label)
+
+
+class _Grouped:
+    """A step on nested lists of blocks; it gets a block as such where its group has no other."""
+
+    def __init__(self, func: Any, depth: int):
+        self.func, self.depth = func, depth
+
+    def __call__(self, blocks: Any) -> Any:
+        one = blocks
+        for _ in builtins.range(self.depth):
+            if len(one) != 1:
+                return self.func(blocks)
+            one = one[0]
+        return self.func(one)
 
 
 # -- sums and the like -----------------------------------------------------------------------------
@@ -328,6 +336,9 @@ def _dtype_of(func: Any, a: Any, dtype: Any) -> Any:
 @derived_from(np)
 def sum(a, axis=None, dtype=None, keepdims=False, split_every=None, out=None):
     a = _asarray(a)
+    made = _native.reduce(a, "sum", axis, keepdims, _dtype_of(np.sum, a, dtype), split_every)
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
         a,
         chunk.sum,
@@ -344,6 +355,9 @@ def sum(a, axis=None, dtype=None, keepdims=False, split_every=None, out=None):
 @derived_from(np)
 def prod(a, axis=None, dtype=None, keepdims=False, split_every=None, out=None):
     a = _asarray(a)
+    made = _native.reduce(a, "prod", axis, keepdims, _dtype_of(np.prod, a, dtype), split_every)
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
         a,
         chunk.prod,
@@ -394,6 +408,9 @@ chunk_max, _max_aggregate = _extreme(np.max, "max")
 def min(a, axis=None, keepdims=False, split_every=None, out=None):
     a = _asarray(a)
     _no_data(a, axis)
+    made = _native.reduce(a, "min", axis, keepdims, a.dtype, split_every)
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
         a,
         chunk_min,
@@ -412,6 +429,9 @@ def min(a, axis=None, keepdims=False, split_every=None, out=None):
 def max(a, axis=None, keepdims=False, split_every=None, out=None):
     a = _asarray(a)
     _no_data(a, axis)
+    made = _native.reduce(a, "max", axis, keepdims, a.dtype, split_every)
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
         a,
         chunk_max,
@@ -428,8 +448,12 @@ def max(a, axis=None, keepdims=False, split_every=None, out=None):
 
 @derived_from(np)
 def any(a, axis=None, keepdims=False, split_every=None, out=None):
+    a = _asarray(a)
+    made = _native.reduce(a, "any", axis, keepdims, np.dtype(bool), split_every)
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
-        _asarray(a),
+        a,
         chunk.any,
         chunk.any,
         axis=axis,
@@ -443,8 +467,12 @@ def any(a, axis=None, keepdims=False, split_every=None, out=None):
 
 @derived_from(np)
 def all(a, axis=None, keepdims=False, split_every=None, out=None):
+    a = _asarray(a)
+    made = _native.reduce(a, "all", axis, keepdims, np.dtype(bool), split_every)
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
-        _asarray(a),
+        a,
         chunk.all,
         chunk.all,
         axis=axis,
@@ -459,6 +487,11 @@ def all(a, axis=None, keepdims=False, split_every=None, out=None):
 @derived_from(np)
 def nansum(a, axis=None, dtype=None, keepdims=False, split_every=None, out=None):
     a = _asarray(a)
+    made = _native.reduce(
+        a, "sum", axis, keepdims, _dtype_of(chunk.nansum, a, dtype), split_every, skip_nan=True
+    )
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
         a,
         chunk.nansum,
@@ -475,6 +508,11 @@ def nansum(a, axis=None, dtype=None, keepdims=False, split_every=None, out=None)
 @derived_from(np)
 def nanprod(a, axis=None, dtype=None, keepdims=False, split_every=None, out=None):
     a = _asarray(a)
+    made = _native.reduce(
+        a, "prod", axis, keepdims, _dtype_of(chunk.nansum, a, dtype), split_every, skip_nan=True
+    )
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
         a,
         chunk.nanprod,
@@ -519,6 +557,9 @@ def _nan_last(func: Any) -> Any:
 def nanmin(a, axis=None, keepdims=False, split_every=None, out=None):
     a = _asarray(a)
     _no_data(a, axis)
+    made = _native.reduce(a, "min", axis, keepdims, a.dtype, split_every, skip_nan=True)
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
         a,
         _nanmin_skip,
@@ -537,6 +578,9 @@ def nanmin(a, axis=None, keepdims=False, split_every=None, out=None):
 def nanmax(a, axis=None, keepdims=False, split_every=None, out=None):
     a = _asarray(a)
     _no_data(a, axis)
+    made = _native.reduce(a, "max", axis, keepdims, a.dtype, split_every, skip_nan=True)
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
         a,
         _nanmax_skip,
@@ -625,6 +669,9 @@ def mean(a, axis=None, dtype=None, keepdims=False, split_every=None, out=None):
         dt = np.dtype(object)
     else:
         dt = getattr(np.mean(np.zeros(shape=(1,), dtype=a.dtype)), "dtype", np.dtype(object))
+    made = _native.reduce(a, "mean", axis, keepdims, dt, split_every)
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
         a,
         mean_chunk,
@@ -648,6 +695,9 @@ def nanmean(a, axis=None, dtype=None, keepdims=False, split_every=None, out=None
         if dtype is not None
         else getattr(np.mean(np.ones(shape=(1,), dtype=a.dtype)), "dtype", np.dtype(object))
     )
+    made = _native.reduce(a, "mean", axis, keepdims, dt, split_every, skip_nan=True)
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
         a,
         partial(mean_chunk, sum=chunk.nansum, numel=nannumel),
@@ -836,6 +886,9 @@ def _var_dtype(a: Any, dtype: Any) -> tuple[Any, bool]:
 def var(a, axis=None, dtype=None, keepdims=False, ddof=0, split_every=None, out=None):
     a = _asarray(a)
     dt, implicit = _var_dtype(a, dtype)
+    made = _native.reduce(a, "var", axis, keepdims, dt, split_every, ddof=ddof)
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
         a,
         partial(moment_chunk, implicit_complex_dtype=implicit),
@@ -855,6 +908,9 @@ def var(a, axis=None, dtype=None, keepdims=False, ddof=0, split_every=None, out=
 def nanvar(a, axis=None, dtype=None, keepdims=False, ddof=0, split_every=None, out=None):
     a = _asarray(a)
     dt, implicit = _var_dtype(a, dtype)
+    made = _native.reduce(a, "var", axis, keepdims, dt, split_every, skip_nan=True, ddof=ddof)
+    if made is not None:
+        return handle_out(out, made)
     return reduction(
         a,
         partial(moment_chunk, sum=chunk.nansum, numel=nannumel, implicit_complex_dtype=implicit),
@@ -881,8 +937,10 @@ def safe_sqrt(a: Any) -> Any:
 
 @derived_from(np)
 def std(a, axis=None, dtype=None, keepdims=False, ddof=0, split_every=None, out=None):
-    from weft.array.core import handle_out
-
+    a = _asarray(a)
+    made = _native.reduce(a, "std", axis, keepdims, _var_dtype(a, dtype)[0], split_every, ddof=ddof)
+    if made is not None:
+        return handle_out(out, made)
     result = _root(
         var(a, axis=axis, dtype=dtype, keepdims=keepdims, ddof=ddof, split_every=split_every), dtype
     )
@@ -891,8 +949,12 @@ def std(a, axis=None, dtype=None, keepdims=False, ddof=0, split_every=None, out=
 
 @derived_from(np)
 def nanstd(a, axis=None, dtype=None, keepdims=False, ddof=0, split_every=None, out=None):
-    from weft.array.core import handle_out
-
+    a = _asarray(a)
+    made = _native.reduce(
+        a, "std", axis, keepdims, _var_dtype(a, dtype)[0], split_every, skip_nan=True, ddof=ddof
+    )
+    if made is not None:
+        return handle_out(out, made)
     result = _root(
         nanvar(a, axis=axis, dtype=dtype, keepdims=keepdims, ddof=ddof, split_every=split_every), dtype
     )
@@ -958,6 +1020,24 @@ def _arg_combine(argfunc: Any, data: Any, axis: tuple) -> tuple[Any, Any]:
     return flat_vals[best : best + 1].reshape(shape), flat_arg[best : best + 1].reshape(shape)
 
 
+class _ArgChunk:
+    """`_arg_chunk` of the block at a position."""
+
+    def __init__(self, func: Any, argfunc: Any, axes: tuple, ravel: bool, chunks: tuple):
+        self.func, self.argfunc, self.axes, self.ravel = func, argfunc, axes, ravel
+        self.starts = [cached_starts(c) if ravel or i in axes else [] for i, c in enumerate(chunks)]
+        self.shape = tuple(s[-1] if s else 0 for s in self.starts)
+
+    def __call__(self, at: tuple, block: Any) -> Any:
+        offset: Any
+        if self.ravel:
+            offset = (self.shape, tuple(s[i] for s, i in zip(self.starts, at)))
+        else:
+            a = self.axes[0]
+            offset = (self.starts[a][at[a]],)
+        return _arg_chunk(self.func, self.argfunc, block, self.axes, offset)
+
+
 class _ArgStep:
     def __init__(self, argfunc: Any, axis: tuple, last: bool, check_nan: bool, keepdims: bool):
         self.argfunc, self.axis, self.last, self.check_nan, self.keepdims = (
@@ -1004,8 +1084,6 @@ def arg_reduction(
     axis : int, optional
         None: the position in the flat array.
     """
-    from weft.array.core import handle_out
-
     if axis is None:
         axes = tuple(range(x.ndim))
         ravel = True
@@ -1026,20 +1104,15 @@ def arg_reduction(
         raise ValueError(f"attempt to get {name} of an empty sequence")
     token = tokenize(x, axes, func, argfunc, check_nan, ravel)
     label = f"{name}-chunk-{token}"
-    starts = [cached_starts(c) for c in x.chunks]
-    tasks = {}
-    for at in product(*(range(n) for n in x.numblocks)):
-        if ravel:
-            offset: Any = (
-                tuple(map(int, x.shape)) if builtins.all(map(is_known, x.shape)) else x.shape,
-                tuple(s[i] for s, i in zip(starts, at)),
-            )
-        else:
-            offset = (starts[axes[0]][at[axes[0]]],)
-        key = (label, *at)
-        tasks[key] = Task(key, _arg_chunk, func, argfunc, TaskRef((x.name, *at)), axes, offset)
     chunks = tuple((1,) * len(c) if i in axes else c for i, c in enumerate(x.chunks))
-    tmp = new_array(label, tasks, [x], chunks, meta=np.empty((0,) * x.ndim, x.dtype))
+    tmp = step(
+        _ArgChunk(func, argfunc, axes, ravel, x.chunks),
+        [(x._expr, tuple(range(x.ndim)))],
+        chunks,
+        np.empty((0,) * x.ndim, object),
+        label,
+        numbered=True,
+    )
     every = _split_every(split_every, axes)
     depth = 1
     for i, n in enumerate(x.numblocks):
@@ -1148,8 +1221,6 @@ def cumreduction(
     -------
     Array
     """
-    from weft.array.core import handle_out
-
     if method == "blelloch" and preop is None:
         raise TypeError('cumreduction with "blelloch" method required `preop=` argument')
     if method not in ("sequential", "blelloch"):
@@ -1333,8 +1404,6 @@ def _whole_axes(a: Any, axis: Any, what: str) -> tuple[Any, Any]:
 
 
 def _medianlike(a: Any, axis: Any, keepdims: bool, out: Any, func: Any, what: str) -> Any:
-    from weft.array.core import handle_out
-
     a = _asarray(a)
     a, axes = _whole_axes(a, axis, what)
     dtype = func(np.ones((1,), a.dtype)).dtype
@@ -1364,8 +1433,6 @@ def nanmedian(a, axis=None, keepdims=False, out=None):
 def _quantile(
     a: Any, q: Any, axis: Any, out: Any, method: str, keepdims: bool, weights: Any, func: Any, what: str
 ) -> Any:
-    from weft.array.core import handle_out
-
     a = _asarray(a)
     if axis is None and a.ndim == 1:
         axis = 0

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from weft._task_spec import Task, TaskRef
 from weft.array._chunks import UNKNOWN_HINT, is_known
-from weft.array._layers import new_array
+from weft.array._layers import rows
 from weft.array.utils import meta_from_array
 from weft.base import tokenize
 
@@ -178,20 +177,14 @@ def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None) ->
     name = f"reshape-{tokenize(x, shape)}"
     if x.npartitions == 1 or 0 in shape:
         x = x.rechunk({i: -1 for i in range(x.ndim)}) if x.npartitions != 1 else x
-        key = (name, *(0,) * len(shape))
-        task = Task(key, _reshaped, TaskRef((x.name, *(0,) * x.ndim)), shape)
-        return new_array(name, {key: task}, [x], tuple((n,) for n in shape), meta=meta)
+        chunks = tuple((n,) for n in shape)
+        return rows(_Reshape(chunks), x, chunks, meta, name)
     if merge_chunks:
         before, after = reshape_rechunk(x.shape, shape, x.chunks)
     else:
         before, after = _unmerged(x.shape, shape, x.chunks)
     x = x.rechunk(before)
-    tasks = {}
-    sources = product(*(range(n) for n in x.numblocks))
-    for at, source in zip(product(*(range(len(c)) for c in after)), sources):
-        key = (name, *at)
-        tasks[key] = Task(key, _reshaped, TaskRef((x.name, *source)), tuple(c[i] for c, i in zip(after, at)))
-    return new_array(name, tasks, [x], after, meta=meta)
+    return rows(_Reshape(after), x, after, meta, name)
 
 
 def _unmerged(old: tuple, new: tuple, chunks: tuple) -> tuple[tuple, tuple]:
@@ -220,18 +213,26 @@ def _unmerged(old: tuple, new: tuple, chunks: tuple) -> tuple[tuple, tuple]:
     return tuple(before), tuple(after)
 
 
-def _reshaped(block: Any, shape: tuple) -> Any:
-    return block.reshape(shape)
+class _Reshape:
+    """A block in the shape that it has at a position of the result."""
+
+    def __init__(self, chunks: tuple):
+        self.chunks = chunks
+
+    def __call__(self, at: tuple, block: Any) -> Any:
+        return block.reshape(tuple(c[i] for c, i in zip(self.chunks, at)))
+
+
+def _raveled(at: tuple, block: Any) -> Any:
+    return np.ravel(block)
 
 
 def _ravel_unknown(x: Any) -> Any:
     name = f"ravel-{tokenize(x)}"
     if x.ndim > 1 and any(n > 1 for n in x.numblocks[1:]):
         raise ValueError(f"Array chunk size or shape is unknown. shape: {x.shape}{UNKNOWN_HINT}")
-    tasks = {}
-    for i in range(x.numblocks[0]):
-        tasks[(name, i)] = Task((name, i), np.ravel, TaskRef((x.name, i, *(0,) * (x.ndim - 1))))
-    return new_array(name, tasks, [x], ((np.nan,) * len(tasks),), meta=meta_from_array(x._meta, 1, x.dtype))
+    chunks = ((np.nan,) * x.numblocks[0],)
+    return rows(_raveled, x, chunks, meta_from_array(x._meta, 1, x.dtype), name)
 
 
 def reshape_blockwise(x: Any, shape: Any, chunks: Any = None) -> Any:
@@ -284,12 +285,8 @@ def reshape_blockwise(x: Any, shape: Any, chunks: Any = None) -> Any:
     if x.shape == shape:
         return x
     name = f"reshape-blockwise-{tokenize(x, shape, chunks)}"
-    tasks = {}
-    sources = list(product(*(range(n) for n in x.numblocks)))
-    targets = list(product(*(range(len(c)) for c in out)))
-    if len(sources) != len(targets):
-        raise ValueError(f"{len(sources)} blocks cannot become {len(targets)}: chunks {x.chunks} to {out}")
-    for source, at in zip(sources, targets):
-        key = (name, *at)
-        tasks[key] = Task(key, _reshaped, TaskRef((x.name, *source)), tuple(c[i] for c, i in zip(out, at)))
-    return new_array(name, tasks, [x], out, meta=meta_from_array(x._meta, len(shape), x.dtype))
+    if x.npartitions != math.prod(map(len, out)):
+        raise ValueError(
+            f"{x.npartitions} blocks cannot become {math.prod(map(len, out))}: chunks {x.chunks} to {out}"
+        )
+    return rows(_Reshape(out), x, out, meta_from_array(x._meta, len(shape), x.dtype), name)

@@ -16,7 +16,7 @@ import numpy as np
 
 from weft._docs import derived_from
 from weft._task_spec import List, Task, TaskRef
-from weft.array import chunk
+from weft.array import _native, chunk
 from weft.array._chunks import cached_starts, is_known
 from weft.array._join import broadcast_arrays, broadcast_to, concatenate, stack
 from weft.array._layers import new_array
@@ -144,6 +144,9 @@ def transpose(a, axes=None):
         axes = tuple(range(a.ndim))[::-1]
     if axes == tuple(range(a.ndim)):
         return a
+    made = _native.transpose(a, axes)
+    if made is not None:
+        return made
     return blockwise(
         np.transpose, axes, a, tuple(range(a.ndim)), dtype=a.dtype, axes=axes, meta=a._meta.transpose(axes)
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any
 
 import numpy as np
 
-from weft._task_spec import Task
-from weft._weft import Graph
+from weft.array import _native
 from weft.array._chunks import normalize_chunks
+from weft.array._host import Sized, step
+from weft.array.utils import meta_from_array
 from weft.base import tokenize
 from weft.utils import funcname
 
@@ -41,6 +41,7 @@ def wrapped(
     dtype = np.dtype(dtype)
     chunks = normalize_chunks(chunks, shape, dtype=dtype)
     prefix = funcname(func)
+    given = name
     if name is None:
         name = (
             f"{prefix}_like-{tokenize(func, shape, chunks, dtype, args, kwargs, meta)}"
@@ -48,18 +49,15 @@ def wrapped(
             else f"{prefix}-{tokenize(func, shape, chunks, dtype, args, kwargs)}"
         )
         name = name.replace("_like-", "-", 1) if meta is None else name
-    tasks = {}
-    for at in product(*(range(len(c)) for c in chunks)):
-        key = (name, *at)
-        size = tuple(c[i] for c, i in zip(chunks, at))
-        tasks[key] = Task(key, func, size, *args, dtype=dtype, **kwargs)
-    return Array(
-        Graph(tasks),
-        name,
-        chunks,
-        dtype=dtype,
-        meta=meta if meta is not None else np.empty((0,) * len(shape), dtype),
+    if meta is None and shape and not kwargs:
+        made = _native.fill(func, args, chunks, dtype, prefix)
+        if made is not None:
+            return made if given is None else Array._of(made._expr.rename(name), made._meta)
+    meta = (
+        meta_from_array(meta, len(chunks), dtype) if meta is not None else np.empty((0,) * len(shape), dtype)
     )
+    sized = Sized(func, chunks, args, {"dtype": dtype, **kwargs})
+    return step(sized, [], chunks, meta, name, numbered=True, label=prefix)
 
 
 def _split(kwargs: dict) -> tuple[Any, Any, Any, Any]:
