@@ -2,6 +2,9 @@
 
 import pytest
 
+# Importing these makes `dask` mean weft in the whole process: no test could compare with Dask any more.
+collect_ignore = ["python/weft/dropin.py", "python/weft/_run/bootstrap"]
+
 
 @pytest.fixture(autouse=True)
 def _examples_write_elsewhere(request):
