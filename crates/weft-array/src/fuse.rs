@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use crate::error::ArrayError;
 use crate::expr::{Expr, Op, StepArg};
-use crate::kernel::{Instr, Num, Program, Slot, Ufunc};
+use crate::kernel::{self, Instr, Num, Program, Slot, Ufunc};
 
 type Result<T> = std::result::Result<T, ArrayError>;
 
@@ -134,6 +134,9 @@ impl Builder {
     }
 
     fn push(&mut self, instr: Instr) -> Slot {
+        if let Some(bits) = kernel::fold(&instr) {
+            return Slot::Const(bits);
+        }
         let next = self.instrs.len() as u16;
         let value = *self.values.entry(instr).or_insert(next);
         if value == next {

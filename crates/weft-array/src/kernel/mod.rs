@@ -5,6 +5,8 @@
 //! memory. Operands that lie together are read where they are; others (strided, transposed,
 //! broadcast) are gathered into a register first.
 
+mod gather;
+pub(crate) mod memory;
 mod number;
 mod ops;
 mod program;
@@ -13,7 +15,7 @@ mod tile;
 mod ufunc;
 
 pub use number::{Bits, Element, Num, Scalar};
-pub use ops::{least, most};
+pub use ops::{fold, least, most};
 pub use program::{Instr, Program, Slot};
 pub use tile::{Elements, Source, Tile, View, elementwise, tiles};
 pub use ufunc::Ufunc;

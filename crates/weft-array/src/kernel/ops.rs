@@ -4,7 +4,7 @@
 //! inlined into both is marked so.
 
 use super::number::with_element;
-use super::{Element, Instr, Num, Ufunc};
+use super::{Bits, Element, Instr, Num, Slot, Ufunc};
 
 /// An operand of a loop.
 #[derive(Clone, Copy)]
@@ -61,6 +61,21 @@ impl<T: Copy> Arg<'_, T> {
             Arg::One(one) => *one,
         }
     }
+}
+
+/// The result of an instruction whose operands are all constants; `None`: some are not.
+pub fn fold(instr: &Instr) -> Option<Bits> {
+    let mut args = [Raw::Bits(0); 3];
+    for (raw, slot) in args.iter_mut().zip(instr.args) {
+        *raw = Raw::Bits(match slot {
+            Slot::Const(bits) => bits,
+            _ => return None,
+        });
+    }
+    let mut out = 0u64;
+    // SAFETY: one element of any type fits; constants are read from nowhere.
+    unsafe { run(instr, args, std::ptr::from_mut(&mut out).cast(), 1) };
+    Some(u64::from_le_bytes(out.to_ne_bytes()))
 }
 
 /// Runs one instruction over `n` elements.
@@ -140,13 +155,14 @@ unsafe fn clip<T: Element>(args: [Raw; 3], out: *mut u8, n: usize) {
 /// The greater; NaN if one is.
 #[inline(always)]
 pub fn most<T: Element>(a: T, b: T) -> T {
-    if a >= b || a.is_nan() { a } else { b }
+    // `|` looks at both, which needs no branch.
+    if (a >= b) | a.is_nan() { a } else { b }
 }
 
 /// The smaller; NaN if one is.
 #[inline(always)]
 pub fn least<T: Element>(a: T, b: T) -> T {
-    if a <= b || a.is_nan() { a } else { b }
+    if (a <= b) | a.is_nan() { a } else { b }
 }
 
 /// Conversion as C does it; floats that do not fit give what x86 gives.
@@ -242,8 +258,12 @@ macro_rules! common {
             Ufunc::LogicalNot => map1(a, slice::<u8>($out, $n), |a| (a == <$T>::ZERO) as u8),
             Ufunc::Minimum => map2(a, b, slice::<$T>($out, $n), least),
             Ufunc::Maximum => map2(a, b, slice::<$T>($out, $n), most),
-            Ufunc::Fmin => map2(a, b, slice::<$T>($out, $n), |a, b| if a <= b || b.is_nan() { a } else { b }),
-            Ufunc::Fmax => map2(a, b, slice::<$T>($out, $n), |a, b| if a >= b || b.is_nan() { a } else { b }),
+            Ufunc::Fmin => {
+                map2(a, b, slice::<$T>($out, $n), |a, b| if (a <= b) | b.is_nan() { a } else { b })
+            }
+            Ufunc::Fmax => {
+                map2(a, b, slice::<$T>($out, $n), |a, b| if (a >= b) | b.is_nan() { a } else { b })
+            }
             Ufunc::IsNan => map1(a, slice::<u8>($out, $n), |a| a.is_nan() as u8),
             Ufunc::Positive => map1(a, slice::<$T>($out, $n), |a| a),
             _ => $more,

@@ -7,7 +7,7 @@
 use weft_data::NdArray;
 
 use super::number::with_element;
-use super::{Bits, Element, Elements, Num, Program, Source, Tile, least, most, tiles};
+use super::{Bits, Element, Elements, Num, Program, Slot, Source, Tile, least, most, tiles};
 
 /// How elements become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,6 +112,14 @@ pub fn first(
         .map(|(&stride, &gone)| if gone { 0 } else { stride as usize })
         .collect();
     let mut cells = vec![Cell::start(spec); cell_shape.iter().product()];
+    let each: usize = shape.iter().zip(reduced).filter(|(_, gone)| **gone).map(|(&n, _)| n).product();
+    if let Slot::Const(bits) = program.out {
+        // The same everywhere: nobody has to look at each.
+        let cell =
+            with_element!(spec.input, T => Cell::uniform(spec, <T as Element>::from_bits(bits), each as u64));
+        cells.fill(cell);
+        return Partial { cells, shape: cell_shape };
+    }
     let mut columns = Columns::default();
     tiles(shape, sources, program, &target, &mut |_| None, &mut |tile, elements| {
         with_element!(spec.input, T => {
@@ -127,7 +135,7 @@ pub fn first(
             take(spec, tile, values, &mut cells, &mut columns);
         })
     });
-    columns.finish(spec, &mut cells);
+    columns.finish(spec, each as u64, &mut cells);
     Partial { cells, shape: cell_shape }
 }
 
@@ -158,25 +166,20 @@ fn take_tile<T: Element>(spec: Spec, tile: &Tile, values: &[T], cells: &mut [Cel
         }
         return;
     }
-    for (r, row) in values.chunks_exact(tile.columns).enumerate() {
-        let from = tile.at + r * tile.row;
-        if tile.column == 1 {
-            if !columns.take(spec, row, from, cells.len()) {
-                take_each(spec, row, &mut cells[from..from + tile.columns]);
-            }
+    if tile.column == 1 && Columns::take_kind(spec) {
+        if tile.row == 0 {
+            columns.take(spec, values, tile.columns, tile.at, cells.len());
         } else {
-            for (c, value) in row.iter().enumerate() {
-                cells[from + c * tile.column].take_one(spec, *value);
+            for (r, row) in values.chunks_exact(tile.columns).enumerate() {
+                columns.take(spec, row, tile.columns, tile.at + r * tile.row, cells.len());
             }
         }
+        return;
     }
-}
-
-/// One element for each cell.
-#[inline(always)]
-fn take_each<T: Element>(spec: Spec, values: &[T], cells: &mut [Cell]) {
-    for (cell, &value) in cells.iter_mut().zip(values) {
-        cell.take_one(spec, value);
+    for (r, row) in values.chunks_exact(tile.columns).enumerate() {
+        for (c, value) in row.iter().enumerate() {
+            cells[tile.at + r * tile.row + c * tile.column].take_one(spec, *value);
+        }
     }
 }
 
@@ -184,7 +187,8 @@ fn take_each<T: Element>(spec: Spec, values: &[T], cells: &mut [Cell]) {
 /// field, so that processors work on several at once.
 #[derive(Default)]
 struct Columns {
-    /// Elements seen. Empty until the first row comes.
+    /// Elements that a cell has seen, told at the first cell of those that come together. Empty until the
+    /// first row comes.
     n: Vec<u64>,
     /// Sums, or means.
     value: Vec<f64>,
@@ -195,18 +199,19 @@ struct Columns {
 }
 
 impl Columns {
-    /// Takes a row for the cells from `from` on, of `cells` in all; false if it must be taken otherwise.
+    fn take_kind(spec: Spec) -> bool {
+        use Reduction::*;
+        !spec.skip_nan && matches!(spec.reduction, Sum | Mean | Var | Std | Min | Max)
+    }
+
+    /// Takes rows of `width` elements for the cells from `from` on, of `cells` in all.
     #[inline(always)]
-    fn take<T: Element>(&mut self, spec: Spec, row: &[T], from: usize, cells: usize) -> bool {
-        let sums = matches!(spec.reduction, Reduction::Sum | Reduction::Mean);
+    fn take<T: Element>(&mut self, spec: Spec, rows: &[T], width: usize, from: usize, cells: usize) {
         let spread = matches!(spec.reduction, Reduction::Var | Reduction::Std);
         let extreme = matches!(spec.reduction, Reduction::Min | Reduction::Max);
-        if spec.skip_nan || !(sums || spread || extreme) {
-            return false;
-        }
+        let integers = spec.reduction == Reduction::Sum && !T::NUM.is_float();
         if self.n.is_empty() {
             self.n = vec![0; cells];
-            let integers = sums && spec.reduction == Reduction::Sum && !T::NUM.is_float();
             if integers || extreme {
                 self.bits = vec![0; cells];
             } else {
@@ -216,44 +221,46 @@ impl Columns {
                 self.rest = vec![0.0; cells];
             }
         }
-        let to = from + row.len();
-        let n = &mut self.n[from..to];
-        // All cells of a row have seen equally many.
-        let before = n[0];
-        n.fill(before + 1);
+        let to = from + width;
+        let before = self.n[from];
+        self.n[from] = before + (rows.len() / width) as u64;
         if extreme {
             // SAFETY: `bits` has eight bytes for each cell, more than an element of any type.
             let all = unsafe { std::slice::from_raw_parts_mut(self.bits.as_mut_ptr().cast::<T>(), cells) };
             let best = &mut all[from..to];
             if before == 0 {
-                best.copy_from_slice(row);
-            } else if spec.reduction == Reduction::Min {
-                best.iter_mut().zip(row).for_each(|(best, &x)| *best = least(*best, x));
+                best.copy_from_slice(&rows[..width]);
+            }
+            if spec.reduction == Reduction::Min {
+                fold_rows(best, rows, width, |x| x, least);
             } else {
-                best.iter_mut().zip(row).for_each(|(best, &x)| *best = most(*best, x));
+                fold_rows(best, rows, width, |x| x, most);
             }
         } else if spread {
-            let share = 1.0 / (before + 1) as f64;
             let (mean, rest) = (&mut self.value[from..to], &mut self.rest[from..to]);
-            for ((mean, rest), x) in mean.iter_mut().zip(rest).zip(row) {
-                let x = x.to_f64();
-                let delta = x - *mean;
-                *mean += delta * share;
-                *rest += delta * (x - *mean);
+            for (r, row) in rows.chunks_exact(width).enumerate() {
+                let share = 1.0 / (before + r as u64 + 1) as f64;
+                for ((mean, rest), x) in mean.iter_mut().zip(rest.iter_mut()).zip(row) {
+                    let x = x.to_f64();
+                    let delta = x - *mean;
+                    *mean += delta * share;
+                    *rest += delta * (x - *mean);
+                }
             }
-        } else if self.value.is_empty() {
-            let sums = &mut self.bits[from..to];
-            sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum = sum.wrapping_add(widen(x)));
+        } else if integers {
+            fold_rows(&mut self.bits[from..to], rows, width, widen, u64::wrapping_add);
         } else {
-            let sums = &mut self.value[from..to];
-            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.to_f64());
+            fold_rows(&mut self.value[from..to], rows, width, T::to_f64, |a, b| a + b);
         }
-        true
     }
 
-    fn finish(&self, spec: Spec, cells: &mut [Cell]) {
+    /// `each`: how many elements every cell has seen.
+    fn finish(&self, spec: Spec, each: u64, cells: &mut [Cell]) {
+        if self.n.is_empty() {
+            return;
+        }
         let extreme = matches!(spec.reduction, Reduction::Min | Reduction::Max);
-        for (i, &n) in self.n.iter().enumerate() {
+        for (i, cell) in cells.iter_mut().enumerate() {
             let bits = if extreme {
                 with_element!(spec.input, T => {
                     // SAFETY: as where they were written.
@@ -265,8 +272,32 @@ impl Columns {
             };
             let value = self.value.get(i).copied().unwrap_or(0.0);
             let rest = self.rest.get(i).copied().unwrap_or(0.0);
-            cells[i].merge(spec, &Cell { n, value, rest, bits });
+            cell.merge(spec, &Cell { n: each, value, rest, bits });
         }
+    }
+}
+
+/// Folds rows into one, four rows at a time, so that the one is read and written less often.
+#[inline(always)]
+fn fold_rows<T: Copy, S: Copy>(
+    into: &mut [S],
+    rows: &[T],
+    width: usize,
+    start: impl Fn(T) -> S,
+    f: impl Fn(S, S) -> S,
+) {
+    let fours = rows.chunks_exact(4 * width);
+    let rest = fours.remainder();
+    for four in fours {
+        let (a, four) = four.split_at(width);
+        let (b, four) = four.split_at(width);
+        let (c, d) = four.split_at(width);
+        for ((((into, &a), &b), &c), &d) in into.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *into = f(*into, f(f(start(a), start(b)), f(start(c), start(d))));
+        }
+    }
+    for row in rest.chunks_exact(width) {
+        into.iter_mut().zip(row).for_each(|(into, &x)| *into = f(*into, start(x)));
     }
 }
 
@@ -330,12 +361,44 @@ impl Cell {
         self.bits = best.to_bits();
     }
 
+    /// What `n` elements `x` make of an empty cell.
+    fn uniform<T: Element>(spec: Spec, x: T, n: u64) -> Cell {
+        let mut cell = Cell::start(spec);
+        if n == 0 || (spec.skip_nan && x.is_nan()) {
+            return cell;
+        }
+        cell.take_one(spec, x);
+        cell.n = n;
+        match spec.reduction {
+            Reduction::Sum if !T::NUM.is_float() => cell.bits = cell.bits.wrapping_mul(n),
+            Reduction::Sum | Reduction::Mean => cell.value *= n as f64,
+            Reduction::Prod if T::NUM.is_float() => cell.value = cell.value.powf(n as f64),
+            Reduction::Prod => {
+                let (mut power, mut left, mut all) = (cell.bits, n, 1u64);
+                while left > 0 {
+                    if left % 2 == 1 {
+                        all = all.wrapping_mul(power);
+                    }
+                    power = power.wrapping_mul(power);
+                    left /= 2;
+                }
+                cell.bits = all;
+            }
+            Reduction::CountNonzero => cell.bits *= n,
+            // The first element says all.
+            _ => {}
+        }
+        cell
+    }
+
     /// Many elements for one cell.
     #[inline(always)]
     fn take<T: Element>(&mut self, spec: Spec, values: &[T]) {
-        if spec.skip_nan && values.iter().any(|x| x.is_nan()) {
-            values.iter().for_each(|&x| self.take_one(spec, x));
-            return;
+        if spec.skip_nan && T::NUM.is_float() {
+            let missing = lanes(values, |x| x.is_nan() as u8 as f64) as u64;
+            if missing > 0 {
+                return self.take_some(spec, values, values.len() as u64 - missing);
+            }
         }
         let n = values.len() as u64;
         match spec.reduction {
@@ -348,8 +411,15 @@ impl Cell {
             Reduction::CountNonzero => {
                 self.bits += values.iter().map(|&x| (x != T::ZERO) as u64).sum::<u64>();
             }
-            Reduction::Any => self.bits |= values.iter().any(|&x| x != T::ZERO) as u64,
-            Reduction::All => self.bits &= values.iter().all(|&x| x != T::ZERO) as u64,
+            // Piece by piece, since a loop that may end at each element cannot look at several at once.
+            Reduction::Any => {
+                let any = |piece: &[T]| piece.iter().fold(false, |any, &x| any | (x != T::ZERO));
+                self.bits |= values.chunks(128).any(any) as u64;
+            }
+            Reduction::All => {
+                let all = |piece: &[T]| piece.iter().fold(true, |all, &x| all & (x != T::ZERO));
+                self.bits &= values.chunks(128).all(all) as u64;
+            }
             Reduction::Min | Reduction::Max => {
                 let Some(&start) = values.first() else { return };
                 let best = if spec.reduction == Reduction::Min {
@@ -374,10 +444,36 @@ impl Cell {
                 self.merge(spec, &Cell { n, value: mean, rest: squares, bits: 0 });
                 return;
             }
-            Reduction::Prod => {
-                values.iter().for_each(|&x| self.take_one(spec, x));
-                return;
+            Reduction::Prod if T::NUM.is_float() => {
+                self.value *= in_lanes(values, 1.0, |x| x.to_f64(), |a, b| a * b);
             }
+            Reduction::Prod => {
+                let product = values.iter().fold(1u64, |product, &x| product.wrapping_mul(widen(x)));
+                self.bits = self.bits.wrapping_mul(product);
+            }
+        }
+        self.n += n;
+    }
+
+    /// Many floats for one cell, of which `n` are not NaN and count.
+    #[inline(always)]
+    fn take_some<T: Element>(&mut self, spec: Spec, values: &[T], n: u64) {
+        if n == 0 {
+            return;
+        }
+        let or = |x: T, other: f64| if x.is_nan() { other } else { x.to_f64() };
+        match spec.reduction {
+            Reduction::Sum | Reduction::Mean => self.add(lanes(values, |x| or(x, 0.0))),
+            Reduction::Prod => self.value *= in_lanes(values, 1.0, |x| or(x, 1.0), |a, b| a * b),
+            Reduction::Var | Reduction::Std => {
+                let mean = lanes(values, |x| or(x, 0.0)) / n as f64;
+                let squares = lanes(values, |x| {
+                    let delta = or(x, mean) - mean;
+                    delta * delta
+                });
+                return self.merge(spec, &Cell { n, value: mean, rest: squares, bits: 0 });
+            }
+            _ => return values.iter().for_each(|&x| self.take_one(spec, x)),
         }
         self.n += n;
     }
@@ -471,23 +567,34 @@ fn widen<T: Element>(x: T) -> u64 {
 /// A sum in sixteen lanes: parallel, and with an error that grows with the sixteenth of the length.
 #[inline(always)]
 fn lanes<T: Copy>(values: &[T], f: impl Fn(T) -> f64) -> f64 {
+    in_lanes(values, 0.0, f, |a, b| a + b)
+}
+
+/// `fold` of `f` of all values, in sixteen lanes that start with what changes nothing.
+#[inline(always)]
+fn in_lanes<T: Copy>(
+    values: &[T],
+    nothing: f64,
+    f: impl Fn(T) -> f64,
+    fold: impl Fn(f64, f64) -> f64,
+) -> f64 {
     const LANES: usize = 16;
-    let mut sums = [0.0; LANES];
+    let mut all = [nothing; LANES];
     let chunks = values.chunks_exact(LANES);
     let rest = chunks.remainder();
     for chunk in chunks {
-        for (sum, &x) in sums.iter_mut().zip(chunk) {
-            *sum += f(x);
+        for (lane, &x) in all.iter_mut().zip(chunk) {
+            *lane = fold(*lane, f(x));
         }
     }
     let mut width = LANES;
     while width > 1 {
         width /= 2;
         for i in 0..width {
-            sums[i] += sums[i + width];
+            all[i] = fold(all[i], all[i + width]);
         }
     }
-    sums[0] + rest.iter().map(|&x| f(x)).sum::<f64>()
+    rest.iter().fold(all[0], |a, &x| fold(a, f(x)))
 }
 
 #[inline(always)]

@@ -4,15 +4,14 @@ use smallvec::SmallVec;
 use weft_data::{NdArray, NdType};
 
 use super::ops::{self, Raw};
-use super::{Num, Program, Slot};
+use super::{Num, Program, Slot, gather, memory};
 
 /// Elements of a register: large enough that starting a loop costs nothing, small enough for
 /// several registers in cache.
-const TILE: usize = 2048;
+const TILE: usize = 512;
 /// Side of a square tile, for operands that lie across each other.
-const SIDE: usize = 64;
-const REGISTER: usize = SIDE * SIDE;
-const _: () = assert!(TILE <= REGISTER);
+const SIDE: usize = 32;
+const REGISTER: usize = if TILE > SIDE * SIDE { TILE } else { SIDE * SIDE };
 
 /// An operand as seen along the axes of the result.
 #[derive(Clone, Debug)]
@@ -139,7 +138,7 @@ pub fn tiles(
     let (rows, columns) = (&inner[0], &inner[1]);
     let across = sources.iter().enumerate().any(|(i, source)| {
         let unit = source.num().nbytes() as isize;
-        matches!(source, Source::View(_)) && rows.sources[i] == unit && columns.sources[i].abs() > unit
+        matches!(source, Source::View(_)) && rows.sources[i].abs() == unit && columns.sources[i].abs() > unit
     });
     let tile_columns = columns.n.min(if across { SIDE } else { TILE });
     let tile_rows = rows.n.min(if across { SIDE } else { (TILE / tile_columns).max(1) });
@@ -154,6 +153,7 @@ pub fn tiles(
             let mut column = 0;
             while column < columns.n {
                 let width = tile_columns.min(columns.n - column);
+                let next = across.then(|| tile_columns.min(columns.n - column - width));
                 let tile = Tile {
                     rows: height,
                     columns: width,
@@ -169,7 +169,7 @@ pub fn tiles(
                     .enumerate()
                     .map(|(i, source)| {
                         let steps = (rows.sources[i], columns.sources[i]);
-                        load(source, here(i), &tile, steps, registers.get(i))
+                        load(source, here(i), &tile, steps, next, registers.get(i))
                     })
                     .collect();
                 let placed = if tile.is_contiguous() { place(&tile) } else { None };
@@ -247,8 +247,16 @@ impl Registers {
     }
 }
 
-/// A tile of an operand: where it is if its elements lie together, else gathered into `register`.
-fn load(source: &Source, offset: isize, tile: &Tile, steps: (isize, isize), register: *mut u8) -> Raw {
+/// A tile of an operand: where it is if its elements lie together, else gathered into `register`. `next` is
+/// the number of columns of the tile that comes after it in the same rows, if it is worth asking for them now.
+fn load(
+    source: &Source,
+    offset: isize,
+    tile: &Tile,
+    steps: (isize, isize),
+    next: Option<usize>,
+    register: *mut u8,
+) -> Raw {
     match source {
         Source::View(view) => {
             // SAFETY: the walk stays inside the view's shape, whose elements are all in memory.
@@ -258,80 +266,36 @@ fn load(source: &Source, offset: isize, tile: &Tile, steps: (isize, isize), regi
             if whole && (steps.1 == unit || tile.columns == 1) {
                 return Raw::Ptr(from);
             }
+            if let Some(columns) = next {
+                gather::announce(from, tile, steps, columns, unit);
+            }
             // SAFETY: as above; a register holds a tile of any type.
             unsafe {
                 match unit {
-                    1 => gather::<u8>(from, tile, steps, register),
-                    2 => gather::<u16>(from, tile, steps, register),
-                    4 => gather::<u32>(from, tile, steps, register),
-                    _ => gather::<u64>(from, tile, steps, register),
+                    1 => gather::gather::<u8>(from, tile, steps, register),
+                    2 => gather::gather::<u16>(from, tile, steps, register),
+                    4 => gather::gather::<u32>(from, tile, steps, register),
+                    _ => gather::gather::<u64>(from, tile, steps, register),
                 }
             }
             Raw::Ptr(register)
         }
         Source::Iota { num, start, step, int_start, int_step, .. } => {
             for r in 0..tile.rows {
-                for c in 0..tile.columns {
-                    let i = offset + r as isize * steps.0 + c as isize * steps.1;
-                    let k = r * tile.columns + c;
-                    let int = int_start.wrapping_add(int_step.wrapping_mul(i as i64));
-                    // SAFETY: a register holds a tile of any type.
-                    unsafe {
-                        match num {
-                            Num::F64 => *register.cast::<f64>().add(k) = start + step * i as f64,
-                            Num::F32 => *register.cast::<f32>().add(k) = (start + step * i as f64) as f32,
-                            Num::I64 | Num::U64 => *register.cast::<i64>().add(k) = int,
-                            Num::I32 | Num::U32 => *register.cast::<i32>().add(k) = int as i32,
-                            Num::I16 | Num::U16 => *register.cast::<i16>().add(k) = int as i16,
-                            _ => *register.cast::<i8>().add(k) = int as i8,
-                        }
-                    }
+                let first = offset + r as isize * steps.0;
+                let at = r * tile.columns * num.nbytes();
+                // SAFETY: a register holds a tile of any type.
+                let line = unsafe { register.add(at) };
+                let line =
+                    gather::Line { to: line, n: tile.columns, first: first as i64, stride: steps.1 as i64 };
+                match num {
+                    // SAFETY: as above.
+                    Num::F32 | Num::F64 => unsafe { line.count_floats(*num, *start, *step) },
+                    // SAFETY: as above.
+                    _ => unsafe { line.count_integers(*num, *int_start, *int_step) },
                 }
             }
             Raw::Ptr(register)
-        }
-    }
-}
-
-/// # Safety
-/// Every element of the tile is at `from` plus its steps; `to` has room for the tile.
-unsafe fn gather<T: Copy>(from: *const u8, tile: &Tile, (row, column): (isize, isize), to: *mut u8) {
-    let unit = size_of::<T>() as isize;
-    let to = to.cast::<T>();
-    // SAFETY: as the caller promises.
-    unsafe {
-        let element =
-            |r: usize, c: usize| from.offset(r as isize * row + c as isize * column).cast::<T>().read();
-        if column == unit {
-            for r in 0..tile.rows {
-                let line = from.offset(r as isize * row).cast::<T>();
-                std::ptr::copy_nonoverlapping(line, to.add(r * tile.columns), tile.columns);
-            }
-        } else if row == unit {
-            // Read along what lies together; the scattered writes stay in cache.
-            let mut c = 0;
-            while c + 4 <= tile.columns {
-                for r in 0..tile.rows {
-                    let line = to.add(r * tile.columns + c);
-                    line.write(element(r, c));
-                    line.add(1).write(element(r, c + 1));
-                    line.add(2).write(element(r, c + 2));
-                    line.add(3).write(element(r, c + 3));
-                }
-                c += 4;
-            }
-            while c < tile.columns {
-                for r in 0..tile.rows {
-                    to.add(r * tile.columns + c).write(element(r, c));
-                }
-                c += 1;
-            }
-        } else {
-            for r in 0..tile.rows {
-                for c in 0..tile.columns {
-                    to.add(r * tile.columns + c).write(element(r, c));
-                }
-            }
         }
     }
 }
@@ -341,7 +305,7 @@ pub fn elementwise(shape: &[usize], sources: &[Source], program: &Program) -> Nd
     let dtype = program.num.dtype();
     let unit = dtype.nbytes();
     let n: usize = shape.iter().product();
-    let mut memory = arrow_buffer::MutableBuffer::with_capacity(n * unit);
+    let mut memory = memory::Block::new(n * unit);
     let base = memory.as_mut_ptr();
     let target: SmallVec<[usize; 4]> =
         weft_data::c_strides(shape, 1).into_iter().map(|stride| stride as usize).collect();
@@ -356,11 +320,10 @@ pub fn elementwise(shape: &[usize], sources: &[Source], program: &Program) -> Nd
         &mut |tile, elements| unsafe { store(tile, elements, base, unit) },
     );
     // SAFETY: the tiles cover the shape, so all elements have been written.
-    unsafe { memory.set_len(n * unit) };
-    whole(memory, dtype, shape)
+    whole(unsafe { memory.filled() }, dtype, shape)
 }
 
-fn whole(memory: arrow_buffer::MutableBuffer, dtype: NdType, shape: &[usize]) -> NdArray {
+fn whole(memory: arrow_buffer::Buffer, dtype: NdType, shape: &[usize]) -> NdArray {
     match NdArray::contiguous(memory, dtype.clone(), shape) {
         Ok(array) => array,
         // The memory has been made for this shape.
