@@ -108,7 +108,17 @@ impl Expr {
             }
         }
         let chunks = broadcast(&inputs)?;
+        if op == Ufunc::Power && num.is_signed() {
+            // NumPy refuses negative exponents of integers, which only the host can say of an array.
+            match args[1] {
+                StepArg::Const(bits) if num.signed(bits) >= 0 => {}
+                _ => return ArrayError::unsupported("integers to the power of integers that may be negative"),
+            }
+        }
         let step = match (op, args.get(1)) {
+            (Ufunc::Power, Some(StepArg::Const(2))) if !num.is_float() => {
+                Step { op: Ufunc::Square, num, to, args: vec![args[0]] }
+            }
             // As NumPy: small powers are products and roots.
             (Ufunc::Power, Some(StepArg::Const(bits))) if num.is_float() => {
                 let exponent =

@@ -104,7 +104,7 @@ impl Builder {
                 if step.op == Ufunc::Cast && step.num == step.to {
                     return Ok((args[0], num));
                 }
-                return Ok((self.push(Instr { op: step.op, num: step.num, to: step.to, args }), num));
+                return Ok((self.push(Instr::new(step.op, step.num, step.to, args)), num));
             }
             Op::Transpose(order) if self.steps < LIMIT => {
                 self.steps += 1;
@@ -150,6 +150,6 @@ impl Builder {
             return Ok(slot);
         }
         let args = [slot, Slot::Const(0), Slot::Const(0)];
-        Ok(self.push(Instr { op: Ufunc::Cast, num: from, to, args }))
+        Ok(self.push(Instr::new(Ufunc::Cast, from, to, args)))
     }
 }

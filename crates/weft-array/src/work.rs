@@ -168,12 +168,8 @@ fn as_number(block: Arc<NdArray>, num: Num) -> Result<Arc<NdArray>, TaskError> {
     match Num::from_dtype(block.dtype()) {
         Some(have) if have == num => Ok(block),
         Some(have) => {
-            let instr = Instr {
-                op: Ufunc::Cast,
-                num: have,
-                to: num,
-                args: [Slot::Input(0), Slot::Const(0), Slot::Const(0)],
-            };
+            let args = [Slot::Input(0), Slot::Const(0), Slot::Const(0)];
+            let instr = Instr::new(Ufunc::Cast, have, num, args);
             let program = Program::new(vec![have], vec![instr], Slot::Value(0), num);
             let view = View { array: NdArray::clone(&block), strides: block.strides().into() };
             Ok(Arc::new(kernel::elementwise(block.shape(), &[Source::View(view)], &program)))

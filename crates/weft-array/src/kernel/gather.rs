@@ -37,7 +37,7 @@ fn prefetch(_at: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a hint: nothing is read, whatever the address.
     unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(_at.cast());
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(_at.cast());
     }
 }
 

@@ -9,6 +9,7 @@ mod gather;
 pub(crate) mod memory;
 mod number;
 mod ops;
+mod pairs;
 mod program;
 pub mod reduce;
 mod tile;
@@ -16,6 +17,7 @@ mod ufunc;
 
 pub use number::{Bits, Element, Num, Scalar};
 pub use ops::{fold, least, most};
+pub use pairs::Then;
 pub use program::{Instr, Program, Slot};
 pub use tile::{Elements, Source, Tile, View, elementwise, tiles};
 pub use ufunc::Ufunc;

@@ -66,6 +66,20 @@ impl Num {
         }
     }
 
+    pub fn is_signed(self) -> bool {
+        matches!(self, Num::I8 | Num::I16 | Num::I32 | Num::I64)
+    }
+
+    /// The value of a signed integer.
+    pub fn signed(self, bits: Bits) -> i64 {
+        match self {
+            Num::I8 => bits as i8 as i64,
+            Num::I16 => bits as i16 as i64,
+            Num::I32 => bits as i32 as i64,
+            _ => bits as i64,
+        }
+    }
+
     pub fn is_float(self) -> bool {
         matches!(self, Num::F32 | Num::F64)
     }

@@ -8,7 +8,7 @@ use super::{Bits, Element, Instr, Num, Slot, Ufunc};
 
 /// An operand of a loop.
 #[derive(Clone, Copy)]
-enum Arg<'a, T> {
+pub(super) enum Arg<'a, T> {
     Many(&'a [T]),
     One(T),
 }
@@ -24,7 +24,7 @@ impl Raw {
     /// # Safety
     /// A pointer must be valid for reading `n` elements of `T`.
     #[inline(always)]
-    unsafe fn arg<'a, T: Element>(self, n: usize) -> Arg<'a, T> {
+    pub(super) unsafe fn arg<'a, T: Element>(self, n: usize) -> Arg<'a, T> {
         match self {
             // SAFETY: as the caller promises.
             Raw::Ptr(ptr) => Arg::Many(unsafe { std::slice::from_raw_parts(ptr.cast::<T>(), n) }),
@@ -65,6 +65,9 @@ impl<T: Copy> Arg<'_, T> {
 
 /// The result of an instruction whose operands are all constants; `None`: some are not.
 pub fn fold(instr: &Instr) -> Option<Bits> {
+    if instr.then.is_some() {
+        return None;
+    }
     let mut args = [Raw::Bits(0); 3];
     for (raw, slot) in args.iter_mut().zip(instr.args) {
         *raw = Raw::Bits(match slot {
@@ -74,36 +77,39 @@ pub fn fold(instr: &Instr) -> Option<Bits> {
     }
     let mut out = 0u64;
     // SAFETY: one element of any type fits; constants are read from nowhere.
-    unsafe { run(instr, args, std::ptr::from_mut(&mut out).cast(), 1) };
+    unsafe { run(instr, args, Raw::Bits(0), std::ptr::from_mut(&mut out).cast(), 1) };
     Some(u64::from_le_bytes(out.to_ne_bytes()))
 }
 
 /// Runs one instruction over `n` elements.
 ///
 /// # Safety
-/// Pointers in `args` are valid for reading, and `out` for writing, `n` aligned elements of the
+/// Pointers in `args` and `other` (the operand of what comes right after) are valid for reading, and `out` for writing, `n` aligned elements of the
 /// instruction's types; `out` overlaps none of them.
-pub unsafe fn run(instr: &Instr, args: [Raw; 3], out: *mut u8, n: usize) {
+pub unsafe fn run(instr: &Instr, args: [Raw; 3], other: Raw, out: *mut u8, n: usize) {
     #[cfg(target_arch = "x86_64")]
     if std::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2; the rest is the caller's promise.
-        return unsafe { wide(instr, args, out, n) };
+        return unsafe { wide(instr, args, other, out, n) };
     }
     // SAFETY: as the caller promises.
-    unsafe { body(instr, args, out, n) }
+    unsafe { body(instr, args, other, out, n) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-unsafe fn wide(instr: &Instr, args: [Raw; 3], out: *mut u8, n: usize) {
+unsafe fn wide(instr: &Instr, args: [Raw; 3], other: Raw, out: *mut u8, n: usize) {
     // SAFETY: as the caller promises.
-    unsafe { body(instr, args, out, n) }
+    unsafe { body(instr, args, other, out, n) }
 }
 
 #[inline(always)]
-unsafe fn body(instr: &Instr, args: [Raw; 3], out: *mut u8, n: usize) {
+unsafe fn body(instr: &Instr, args: [Raw; 3], other: Raw, out: *mut u8, n: usize) {
     // SAFETY: as the caller promises.
     unsafe {
+        if let Some(then) = &instr.then {
+            return super::pairs::run(instr, then, [args[0], args[1]], other, out, n);
+        }
         match instr.op {
             Ufunc::Cast => cast(instr, args[0], out, n),
             Ufunc::Where => with_element!(instr.num, T => pick::<T>(args, out, n)),
@@ -126,7 +132,7 @@ unsafe fn body(instr: &Instr, args: [Raw; 3], out: *mut u8, n: usize) {
 }
 
 #[inline(always)]
-unsafe fn slice<'a, T>(out: *mut u8, n: usize) -> &'a mut [T] {
+pub(super) unsafe fn slice<'a, T>(out: *mut u8, n: usize) -> &'a mut [T] {
     // SAFETY: as the caller of `run` promises.
     unsafe { std::slice::from_raw_parts_mut(out.cast::<T>(), n) }
 }
@@ -271,8 +277,92 @@ macro_rules! common {
     }};
 }
 
-macro_rules! apply_int {
-    ($($T:ty, $abs:expr, $sign:expr, $negative:expr;)*) => { $(
+/// What integers do that differs between signed and unsigned ones.
+trait Integer: Element {
+    fn absolute(self) -> Self;
+    fn sign(self) -> Self;
+    fn negative(self) -> u8;
+    /// Rounded down; division by zero gives zero, and so do its remainders.
+    fn floor_divide(self, by: Self) -> Self;
+    /// Of the sign of the divisor.
+    fn modulo(self, by: Self) -> Self;
+    /// Of the sign of the dividend.
+    fn rest(self, by: Self) -> Self;
+    /// Wrapping; the exponent is not negative.
+    fn power(self, exponent: Self) -> Self;
+    /// Shifts by more than there are bits shift all out.
+    fn left(self, by: Self) -> Self;
+    fn right(self, by: Self) -> Self;
+    fn gcd(self, other: Self) -> Self;
+    fn lcm(self, other: Self) -> Self;
+}
+
+macro_rules! integers {
+    ($($T:ident $U:ident;)*) => { $(
+        #[allow(unused_comparisons, reason = "unsigned numbers are never negative")]
+        impl Integer for $T {
+            #[inline(always)]
+            fn absolute(self) -> $T { if self < 0 { self.wrapping_neg() } else { self } }
+            #[inline(always)]
+            fn sign(self) -> $T { if self > 0 { 1 } else if self < 0 { (0 as $T).wrapping_sub(1) } else { 0 } }
+            #[inline(always)]
+            fn negative(self) -> u8 { (self < 0) as u8 }
+            #[inline(always)]
+            fn floor_divide(self, by: $T) -> $T {
+                if by == 0 {
+                    return 0;
+                }
+                let (quotient, rest) = (self.wrapping_div(by), self.wrapping_rem(by));
+                if rest != 0 && (rest < 0) != (by < 0) { quotient.wrapping_sub(1) } else { quotient }
+            }
+            #[inline(always)]
+            fn modulo(self, by: $T) -> $T {
+                let rest = self.rest(by);
+                if rest != 0 && (rest < 0) != (by < 0) { rest.wrapping_add(by) } else { rest }
+            }
+            #[inline(always)]
+            fn rest(self, by: $T) -> $T { if by == 0 { 0 } else { self.wrapping_rem(by) } }
+            #[inline(always)]
+            fn power(self, exponent: $T) -> $T {
+                let (mut all, mut square, mut left) = (1 as $T, self, exponent as $U);
+                while left > 0 {
+                    if left % 2 == 1 {
+                        all = all.wrapping_mul(square);
+                    }
+                    square = square.wrapping_mul(square);
+                    left /= 2;
+                }
+                all
+            }
+            #[inline(always)]
+            fn left(self, by: $T) -> $T {
+                if (by as $U as u64) < $T::BITS as u64 { self << by } else { 0 }
+            }
+            #[inline(always)]
+            fn right(self, by: $T) -> $T {
+                if (by as $U as u64) < $T::BITS as u64 {
+                    self >> by
+                } else if self < 0 {
+                    (0 as $T).wrapping_sub(1)
+                } else {
+                    0
+                }
+            }
+            #[inline(always)]
+            fn gcd(self, other: $T) -> $T {
+                let (mut a, mut b) = (self.absolute() as $U, other.absolute() as $U);
+                while b != 0 {
+                    (a, b) = (b, a % b);
+                }
+                a as $T
+            }
+            #[inline(always)]
+            fn lcm(self, other: $T) -> $T {
+                let gcd = self.gcd(other) as $U;
+                if gcd == 0 { 0 } else { (self.absolute() as $U / gcd).wrapping_mul(other.absolute() as $U) as $T }
+            }
+        }
+
         impl Apply for $T {
             #[inline(always)]
             unsafe fn apply(op: Ufunc, args: [Raw; 3], out: *mut u8, n: usize) {
@@ -280,40 +370,79 @@ macro_rules! apply_int {
                 unsafe {
                     let (a, b) = (args[0].arg::<$T>(n), args[1].arg::<$T>(n));
                     common!(op, $T, a, b, out, n, match op {
-                        Ufunc::Add => map2(a, b, slice::<$T>(out, n), <$T>::wrapping_add),
-                        Ufunc::Subtract => map2(a, b, slice::<$T>(out, n), <$T>::wrapping_sub),
-                        Ufunc::Multiply => map2(a, b, slice::<$T>(out, n), <$T>::wrapping_mul),
-                        Ufunc::BitwiseAnd => map2(a, b, slice::<$T>(out, n), |a, b| a & b),
-                        Ufunc::BitwiseOr => map2(a, b, slice::<$T>(out, n), |a, b| a | b),
-                        Ufunc::BitwiseXor => map2(a, b, slice::<$T>(out, n), |a, b| a ^ b),
-                        Ufunc::Invert => map1(a, slice::<$T>(out, n), |a| !a),
-                        Ufunc::Negative => map1(a, slice::<$T>(out, n), <$T>::wrapping_neg),
-                        Ufunc::Absolute => map1(a, slice::<$T>(out, n), $abs),
-                        Ufunc::Sign => map1(a, slice::<$T>(out, n), $sign),
-                        Ufunc::Square => map1(a, slice::<$T>(out, n), |a| a.wrapping_mul(a)),
-                        Ufunc::IsInf => slice::<u8>(out, n).fill(0),
-                        Ufunc::IsFinite => slice::<u8>(out, n).fill(1),
-                        Ufunc::Signbit => map1(a, slice::<u8>(out, n), $negative),
-                        _ => unreachable!("{op:?} has no loop for integers, as Ufunc::result says"),
+                        Ufunc::IsInf => return slice::<u8>(out, n).fill(0),
+                        Ufunc::IsFinite => return slice::<u8>(out, n).fill(1),
+                        Ufunc::Signbit => return map1(a, slice::<u8>(out, n), Integer::negative),
+                        Ufunc::BitwiseCount => {
+                            return map1(a, slice::<u8>(out, n), |a| a.absolute().count_ones() as u8);
+                        }
+                        _ => {
+                            let out = slice::<$T>(out, n);
+                            match op {
+                                Ufunc::Add => map2(a, b, out, <$T>::wrapping_add),
+                                Ufunc::Subtract => map2(a, b, out, <$T>::wrapping_sub),
+                                Ufunc::Multiply => map2(a, b, out, <$T>::wrapping_mul),
+                                Ufunc::FloorDivide => map2(a, b, out, Integer::floor_divide),
+                                Ufunc::Remainder => map2(a, b, out, Integer::modulo),
+                                Ufunc::Fmod => map2(a, b, out, Integer::rest),
+                                Ufunc::Power => map2(a, b, out, Integer::power),
+                                Ufunc::Gcd => map2(a, b, out, Integer::gcd),
+                                Ufunc::Lcm => map2(a, b, out, Integer::lcm),
+                                Ufunc::LeftShift => map2(a, b, out, Integer::left),
+                                Ufunc::RightShift => map2(a, b, out, Integer::right),
+                                Ufunc::BitwiseAnd => map2(a, b, out, |a, b| a & b),
+                                Ufunc::BitwiseOr => map2(a, b, out, |a, b| a | b),
+                                Ufunc::BitwiseXor => map2(a, b, out, |a, b| a ^ b),
+                                Ufunc::Invert => map1(a, out, |a| !a),
+                                Ufunc::Negative => map1(a, out, <$T>::wrapping_neg),
+                                Ufunc::Absolute => map1(a, out, Integer::absolute),
+                                Ufunc::Sign => map1(a, out, Integer::sign),
+                                Ufunc::Square => map1(a, out, |a| a.wrapping_mul(a)),
+                                Ufunc::Floor | Ufunc::Ceil | Ufunc::Trunc => map1(a, out, |a| a),
+                                _ => unreachable!("{op:?} has no loop for integers, as Ufunc::result says"),
+                            }
+                        }
                     })
                 }
             }
         }
     )* };
 }
-apply_int! {
-    i8, i8::wrapping_abs, i8::signum, |a| (a < 0) as u8;
-    i16, i16::wrapping_abs, i16::signum, |a| (a < 0) as u8;
-    i32, i32::wrapping_abs, i32::signum, |a| (a < 0) as u8;
-    i64, i64::wrapping_abs, i64::signum, |a| (a < 0) as u8;
-    u8, |a| a, |a| a.min(1), |_| 0;
-    u16, |a| a, |a| a.min(1), |_| 0;
-    u32, |a| a, |a| a.min(1), |_| 0;
-    u64, |a| a, |a| a.min(1), |_| 0;
+integers! {
+    i8 u8; i16 u16; i32 u32; i64 u64;
+    u8 u8; u16 u16; u32 u32; u64 u64;
+}
+
+/// Of the system's mathematics, which Rust has in less exact forms only.
+mod system {
+    unsafe extern "C" {
+        pub(super) safe fn asinh(x: f64) -> f64;
+        pub(super) safe fn acosh(x: f64) -> f64;
+        pub(super) safe fn atanh(x: f64) -> f64;
+        pub(super) safe fn asinhf(x: f32) -> f32;
+        pub(super) safe fn acoshf(x: f32) -> f32;
+        pub(super) safe fn atanhf(x: f32) -> f32;
+    }
 }
 
 macro_rules! apply_float {
-    ($($T:ident, $floordiv:ident, $modulo:ident;)*) => { $(
+    ($($T:ident, $floordiv:ident, $modulo:ident, $next:ident, $asinh:ident, $acosh:ident, $atanh:ident;)*) => { $(
+        /// The number after `a` on the way to `b`.
+        #[inline(always)]
+        fn $next(a: $T, b: $T) -> $T {
+            if a.is_nan() || b.is_nan() {
+                a + b
+            } else if a == b {
+                b
+            } else if a == 0.0 {
+                <$T>::from_bits(1).copysign(b)
+            } else if (b > a) == (a > 0.0) {
+                <$T>::from_bits(a.to_bits() + 1)
+            } else {
+                <$T>::from_bits(a.to_bits() - 1)
+            }
+        }
+
         /// Python's: rounded down, with the signs of zeros that NumPy gives.
         #[inline(always)]
         fn $floordiv(a: $T, b: $T) -> $T {
@@ -370,7 +499,27 @@ macro_rules! apply_float {
                             Ufunc::Divide => map2(a, b, out, |a, b| a / b),
                             Ufunc::FloorDivide => map2(a, b, out, $floordiv),
                             Ufunc::Remainder => map2(a, b, out, $modulo),
+                            Ufunc::Fmod => map2(a, b, out, |a, b| a % b),
                             Ufunc::Power => map2(a, b, out, $T::powf),
+                            Ufunc::Logaddexp => map2(a, b, out, |a, b| {
+                                // Equal infinities have no difference.
+                                if a == b { return a + std::$T::consts::LN_2; }
+                                let d = a - b;
+                                if d > 0.0 { a + (-d).exp().ln_1p() } else if d <= 0.0 { b + d.exp().ln_1p() } else { d }
+                            }),
+                            Ufunc::Logaddexp2 => map2(a, b, out, |a, b| {
+                                if a == b { return a + 1.0; }
+                                let d = a - b;
+                                let log = |x: $T| x.ln_1p() * std::$T::consts::LOG2_E;
+                                if d > 0.0 { a + log((-d).exp2()) } else if d <= 0.0 { b + log(d.exp2()) } else { d }
+                            }),
+                            Ufunc::Heaviside => map2(a, b, out, |a, b| {
+                                if a.is_nan() { a } else if a == 0.0 { b } else if a < 0.0 { 0.0 } else { 1.0 }
+                            }),
+                            Ufunc::Nextafter => map2(a, b, out, $next),
+                            Ufunc::Spacing => map1(a, out, |a| {
+                                if a.is_infinite() { <$T>::NAN } else { $next(a, <$T>::INFINITY.copysign(a)) - a }
+                            }),
                             Ufunc::Arctan2 => map2(a, b, out, $T::atan2),
                             Ufunc::Hypot => map2(a, b, out, $T::hypot),
                             Ufunc::Copysign => map2(a, b, out, $T::copysign),
@@ -399,6 +548,9 @@ macro_rules! apply_float {
                             Ufunc::Sinh => map1(a, out, $T::sinh),
                             Ufunc::Cosh => map1(a, out, $T::cosh),
                             Ufunc::Tanh => map1(a, out, $T::tanh),
+                            Ufunc::Arcsinh => map1(a, out, |a| system::$asinh(a)),
+                            Ufunc::Arccosh => map1(a, out, |a| system::$acosh(a)),
+                            Ufunc::Arctanh => map1(a, out, |a| system::$atanh(a)),
                             Ufunc::Floor => map1(a, out, $T::floor),
                             Ufunc::Ceil => map1(a, out, $T::ceil),
                             Ufunc::Trunc => map1(a, out, $T::trunc),
@@ -413,7 +565,10 @@ macro_rules! apply_float {
         }
     )* };
 }
-apply_float! { f32, floordiv32, modulo32; f64, floordiv64, modulo64; }
+apply_float! {
+    f32, floordiv32, modulo32, next32, asinhf, acoshf, atanhf;
+    f64, floordiv64, modulo64, next64, asinh, acosh, atanh;
+}
 
 #[inline(always)]
 unsafe fn boolean(op: Ufunc, args: [Raw; 3], out: *mut u8, n: usize) {

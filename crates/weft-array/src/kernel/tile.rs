@@ -9,9 +9,10 @@ use super::{Num, Program, Slot, gather, memory};
 /// Elements of a register: large enough that starting a loop costs nothing, small enough for
 /// several registers in cache.
 const TILE: usize = 512;
-/// Side of a square tile, for operands that lie across each other.
-const SIDE: usize = 32;
-const REGISTER: usize = if TILE > SIDE * SIDE { TILE } else { SIDE * SIDE };
+/// Rows and columns of a tile of operands that lie across each other.
+const ROWS: usize = 64;
+const COLUMNS: usize = 64;
+const REGISTER: usize = if TILE > ROWS * COLUMNS { TILE } else { ROWS * COLUMNS };
 
 /// An operand as seen along the axes of the result.
 #[derive(Clone, Debug)]
@@ -140,8 +141,8 @@ pub fn tiles(
         let unit = source.num().nbytes() as isize;
         matches!(source, Source::View(_)) && rows.sources[i].abs() == unit && columns.sources[i].abs() > unit
     });
-    let tile_columns = columns.n.min(if across { SIDE } else { TILE });
-    let tile_rows = rows.n.min(if across { SIDE } else { (TILE / tile_columns).max(1) });
+    let tile_columns = columns.n.min(if across { COLUMNS } else { TILE });
+    let tile_rows = rows.n.min(if across { ROWS } else { (TILE / tile_columns).max(1) });
     let mut registers = Registers::new(sources.len() + program.nregisters as usize);
     let mut position: SmallVec<[usize; 4]> = SmallVec::from_elem(0, outer.len());
     let mut offsets: SmallVec<[isize; 4]> = SmallVec::from_elem(0, sources.len());
@@ -209,11 +210,13 @@ fn execute(
 ) -> Elements {
     let mut register = |i: u16| registers.get(first + program.registers[i as usize] as usize);
     for (i, instr) in program.instrs.iter().enumerate() {
-        let args = instr.args.map(|arg| match arg {
+        let mut raw = |slot| match slot {
             Slot::Input(i) => inputs[i as usize],
             Slot::Value(v) => Raw::Ptr(register(v)),
             Slot::Const(bits) => Raw::Bits(bits),
-        });
+        };
+        let args = instr.args.map(&mut raw);
+        let other = instr.then.map_or(Raw::Bits(0), |then| raw(then.other));
         let out = match placed {
             Some(out) if program.out == Slot::Value(i as u16) => out,
             _ => register(i as u16),
@@ -221,7 +224,7 @@ fn execute(
         // SAFETY: inputs are pointers to a tile of the program's input types (`load`), registers
         // hold a tile of any type, a placed tile is the caller's promise; no instruction writes to a register
         // that it reads (`Program::new`).
-        unsafe { ops::run(instr, args, out, tile.size()) };
+        unsafe { ops::run(instr, args, other, out, tile.size()) };
     }
     let raw = match program.out {
         Slot::Input(i) => inputs[i as usize],

@@ -11,8 +11,19 @@ macro_rules! ufuncs {
         impl Ufunc {
             /// By NumPy's name.
             pub fn from_name(name: &str) -> Option<Ufunc> {
-                Some(match name { $($name => Ufunc::$variant,)* _ => return None })
+                Some(match name {
+                    $($name => Ufunc::$variant,)*
+                    // Other names of the same, for real numbers.
+                    "conjugate" => Ufunc::Positive,
+                    "deg2rad" => Ufunc::Radians,
+                    "rad2deg" => Ufunc::Degrees,
+                    "float_power" => Ufunc::Power,
+                    _ => return None,
+                })
             }
+
+            /// All of them.
+            pub const ALL: &[Ufunc] = &[$(Ufunc::$variant),*];
 
             pub fn name(self) -> &'static str {
                 match self { $(Ufunc::$variant => $name,)* }
@@ -40,15 +51,22 @@ enum Class {
     Float,
     /// Integers and bools to the same.
     Bits,
+    /// Integers to the same.
+    Integer,
+    /// Integers to small counts.
+    Count,
     /// Anything to bool.
     Test,
 }
 
 ufuncs! {
     Add "add" 2 Any, Subtract "subtract" 2 Number, Multiply "multiply" 2 Any, Divide "divide" 2 Float,
-    FloorDivide "floor_divide" 2 Float, Remainder "remainder" 2 Float, Power "power" 2 Float,
+    FloorDivide "floor_divide" 2 Number, Remainder "remainder" 2 Number, Fmod "fmod" 2 Number,
+    Power "power" 2 Number, Gcd "gcd" 2 Integer, Lcm "lcm" 2 Integer,
     Minimum "minimum" 2 Any, Maximum "maximum" 2 Any, Fmin "fmin" 2 Any, Fmax "fmax" 2 Any,
     Arctan2 "arctan2" 2 Float, Hypot "hypot" 2 Float, Copysign "copysign" 2 Float,
+    Logaddexp "logaddexp" 2 Float, Logaddexp2 "logaddexp2" 2 Float, Heaviside "heaviside" 2 Float,
+    Nextafter "nextafter" 2 Float, LeftShift "left_shift" 2 Integer, RightShift "right_shift" 2 Integer,
     Equal "equal" 2 Test, NotEqual "not_equal" 2 Test, Less "less" 2 Test, LessEqual "less_equal" 2 Test,
     Greater "greater" 2 Test, GreaterEqual "greater_equal" 2 Test,
     LogicalAnd "logical_and" 2 Test, LogicalOr "logical_or" 2 Test, LogicalXor "logical_xor" 2 Test,
@@ -61,7 +79,9 @@ ufuncs! {
     Log "log" 1 Float, Log2 "log2" 1 Float, Log10 "log10" 1 Float, Log1p "log1p" 1 Float,
     Sin "sin" 1 Float, Cos "cos" 1 Float, Tan "tan" 1 Float, Arcsin "arcsin" 1 Float, Arccos "arccos" 1 Float,
     Arctan "arctan" 1 Float, Sinh "sinh" 1 Float, Cosh "cosh" 1 Float, Tanh "tanh" 1 Float,
-    Floor "floor" 1 Float, Ceil "ceil" 1 Float, Trunc "trunc" 1 Float, Rint "rint" 1 Float,
+    Arcsinh "arcsinh" 1 Float, Arccosh "arccosh" 1 Float, Arctanh "arctanh" 1 Float,
+    Floor "floor" 1 Any, Ceil "ceil" 1 Any, Trunc "trunc" 1 Any, Rint "rint" 1 Float, Spacing "spacing" 1 Float,
+    BitwiseCount "bitwise_count" 1 Count,
     Degrees "degrees" 1 Float, Radians "radians" 1 Float,
     IsNan "isnan" 1 Test, IsInf "isinf" 1 Test, IsFinite "isfinite" 1 Test, Signbit "signbit" 1 Test,
     Where "where" 3 Any, Clip "clip" 3 Any,
@@ -76,6 +96,8 @@ impl Ufunc {
             Class::Number => (num != Num::Bool).then_some(num),
             Class::Float => num.is_float().then_some(num),
             Class::Bits => (!num.is_float()).then_some(num),
+            Class::Integer => (!num.is_float() && num != Num::Bool).then_some(num),
+            Class::Count => (!num.is_float() && num != Num::Bool).then_some(Num::U8),
             Class::Test => Some(Num::Bool),
         }
     }
@@ -105,6 +127,13 @@ impl Ufunc {
                 | Sinh
                 | Cosh
                 | Tanh
+                | Arcsinh
+                | Arccosh
+                | Arctanh
+                | Logaddexp
+                | Logaddexp2
+                | Gcd
+                | Lcm
                 | Remainder
                 | FloorDivide
         )
