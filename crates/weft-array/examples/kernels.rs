@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use weft_array::kernel::reduce::{self, Reduction, Spec};
-use weft_array::kernel::{Instr, Num, Program, Slot, Source, Ufunc, View, elementwise};
+use weft_array::kernel::{Count, Instr, Num, Program, Slot, Source, Ufunc, View, elementwise};
 use weft_data::{NdArray, NdType};
 
 const SIDE: usize = 1000;
@@ -135,7 +135,8 @@ fn main() {
         let other = &blocks[(i + 3) % BLOCKS];
         first(Reduction::Sum, false, all, &add, &[view(&blocks[i]), turned(other)]);
     });
-    let iota = |num| Source::Iota { num, start: 3.0, step: 1.0, int_start: 3, int_step: 1, axis: 1 };
+    let count = Count { start: 3.0, step: 1.0, int_start: 3, int_step: 1, first: 0, stride: 1 };
+    let iota = |num| Source::Iota { num, count, axis: 1 };
     time("arange chain, mean", |_| first(Reduction::Mean, false, all, &chain, &[iota(Num::F64)]));
     let make = |program: &Program, sources: &[Source]| {
         std::hint::black_box(elementwise(&shape, sources, program));

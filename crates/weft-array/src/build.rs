@@ -6,7 +6,7 @@ use crate::chunks::{AxisChunks, Chunks};
 use crate::error::ArrayError;
 use crate::expr::{Expr, Meta, Op, Step, StepArg};
 use crate::kernel::reduce::{Reduction, Spec};
-use crate::kernel::{Num, Scalar, Ufunc};
+use crate::kernel::{Count, Num, Scalar, Ufunc};
 use crate::select::{Pick, Run, SelectAxis, Selection};
 
 type Result<T> = std::result::Result<T, ArrayError>;
@@ -54,7 +54,8 @@ impl Expr {
             _ if num.is_float() => (0, 0),
             _ => return ArrayError::unsupported("counting integers in steps of floats"),
         };
-        let op = Op::Iota { start: float(start), step: float(step), int_start, int_step };
+        let (start, step) = (float(start), float(step));
+        let op = Op::Iota(Count { start, step, int_start, int_step, first: 0, stride: 1 });
         Expr::new(op, vec![], plain(Chunks::new([chunks]), num), word, None)
     }
 
@@ -112,7 +113,9 @@ impl Expr {
             // NumPy refuses negative exponents of integers, which only the host can say of an array.
             match args[1] {
                 StepArg::Const(bits) if num.signed(bits) >= 0 => {}
-                _ => return ArrayError::unsupported("integers to the power of integers that may be negative"),
+                _ => {
+                    return ArrayError::unsupported("integers to the power of integers that may be negative");
+                }
             }
         }
         let step = match (op, args.get(1)) {

@@ -77,7 +77,7 @@ impl Expr {
         match self.op() {
             Op::Blocks(_) => "array".to_owned(),
             Op::Tasks(_) => format!("tasks {}", self.name()),
-            Op::Fill { .. } | Op::Iota { .. } | Op::Transpose(_) | Op::Select(_) => self.word().to_owned(),
+            Op::Fill { .. } | Op::Iota(_) | Op::Transpose(_) | Op::Select(_) => self.word().to_owned(),
             Op::Elementwise(_) => self.formula(4),
             Op::Reduce { spec, reduced, .. } => {
                 let axes: Vec<String> =

@@ -9,7 +9,7 @@ use weft_graph::{Axis, Key};
 use crate::chunks::Chunks;
 use crate::error::ArrayError;
 use crate::kernel::reduce::Spec;
-use crate::kernel::{Bits, Num, Ufunc};
+use crate::kernel::{Bits, Count, Num, Ufunc};
 use crate::select::Selection;
 
 type Result<T> = std::result::Result<T, ArrayError>;
@@ -46,13 +46,8 @@ pub enum Op {
         num: Num,
         bits: Bits,
     },
-    /// `start + step * i` along one axis; integers count exactly.
-    Iota {
-        start: f64,
-        step: f64,
-        int_start: i64,
-        int_step: i64,
-    },
+    /// Numbers that are counted along one axis.
+    Iota(Count),
     Elementwise(Step),
     /// Axis `i` of the result is axis `order[i]` of the input.
     Transpose(Vec<usize>),
@@ -311,9 +306,11 @@ impl Op {
             Op::Fill { bits, .. } => {
                 h.text("fill").number(*bits);
             }
-            Op::Iota { start, step, int_start, int_step } => {
-                h.text("iota").number(start.to_bits()).number(step.to_bits());
-                h.number(*int_start as u64).number(*int_step as u64);
+            Op::Iota(count) => {
+                h.text("iota").number(count.start.to_bits()).number(count.step.to_bits());
+                for number in [count.int_start, count.int_step, count.first, count.stride] {
+                    h.number(number as u64);
+                }
             }
             Op::Elementwise(step) => {
                 h.text("elementwise").text(step.op.name());

@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use crate::error::ArrayError;
 use crate::expr::{Expr, Op, StepArg};
-use crate::kernel::{self, Instr, Num, Program, Slot, Ufunc};
+use crate::kernel::{self, Count, Instr, Num, Program, Slot, Ufunc};
 
 type Result<T> = std::result::Result<T, ArrayError>;
 
@@ -25,8 +25,8 @@ pub(crate) struct Fused {
 pub(crate) enum Operand {
     /// Blocks of an expression, whose axis `i` lies along axis `axes[i]` of the result.
     Blocks { expr: Expr, axes: Vec<usize> },
-    /// `start + step * i`, counted along an axis of the result.
-    Iota { num: Num, start: f64, step: f64, int_start: i64, int_step: i64, axis: usize },
+    /// Numbers counted along an axis of the result.
+    Iota { num: Num, count: Count, axis: usize },
 }
 
 /// The program that computes `root`, or passes its blocks on if it is none of the steps that fuse.
@@ -78,11 +78,8 @@ impl Builder {
         })?;
         match expr.op() {
             Op::Fill { bits, .. } => return Ok((Slot::Const(*bits), num)),
-            Op::Iota { start, step, int_start, int_step } => {
-                let (start, step, int_start, int_step) = (*start, *step, *int_start, *int_step);
-                return Ok(
-                    self.operand(Operand::Iota { num, start, step, int_start, int_step, axis: axes[0] }, num)
-                );
+            Op::Iota(count) => {
+                return Ok(self.operand(Operand::Iota { num, count: *count, axis: axes[0] }, num));
             }
             Op::Elementwise(step) if self.steps < LIMIT && self.is_aligned(expr, axes) => {
                 self.steps += 1;

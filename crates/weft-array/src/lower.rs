@@ -65,7 +65,7 @@ enum Plan {
 impl Plan {
     fn of(expr: &Expr) -> Result<Plan> {
         Ok(match expr.op() {
-            Op::Fill { .. } | Op::Iota { .. } | Op::Elementwise(_) => Plan::Fused(fuse(expr)?),
+            Op::Fill { .. } | Op::Iota(_) | Op::Elementwise(_) => Plan::Fused(fuse(expr)?),
             Op::Reduce { .. } => Plan::Reduce(fuse(&expr.inputs()[0])?),
             _ => Plan::Plain,
         })

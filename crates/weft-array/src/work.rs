@@ -9,7 +9,7 @@ use weft_data::{CodecError, Decode, ErrorKind, NdArray, Object, Shape, Strides, 
 use crate::chunks::{Chunks, position};
 use crate::fuse::{Fused, Operand};
 use crate::kernel::reduce::{self, Partial, Spec};
-use crate::kernel::{self, Instr, Num, Program, Slot, Source, Ufunc, View};
+use crate::kernel::{self, Count, Instr, Num, Program, Slot, Source, Ufunc, View};
 use crate::select::Selection;
 
 /// A block at hand.
@@ -68,20 +68,20 @@ enum Feed {
     /// The next block that the task reads; its axis `i` lies along `axes[i]` of the result.
     Block { axes: Vec<usize>, num: Num },
     /// `starts`: the number of elements before each block.
-    Iota { num: Num, start: f64, step: f64, int_start: i64, int_step: i64, axis: usize, starts: Vec<usize> },
+    Iota { num: Num, count: Count, axis: usize, starts: Vec<usize> },
 }
 
 impl Pass {
     pub(crate) fn new(fused: &Fused, chunks: &Chunks) -> Pass {
         let sources = fused.operands.iter().zip(&fused.program.inputs).map(|(operand, &num)| match operand {
             Operand::Blocks { axes, .. } => Feed::Block { axes: axes.clone(), num },
-            &Operand::Iota { num, start, step, int_start, int_step, axis } => {
+            &Operand::Iota { num, count, axis } => {
                 let sizes = chunks.axes()[axis].sizes();
                 let starts = sizes
                     .iter()
                     .scan(0, |at, size| Some(std::mem::replace(at, *at + size.unwrap_or(0))))
                     .collect();
-                Feed::Iota { num, start, step, int_start, int_step, axis, starts }
+                Feed::Iota { num, count, axis, starts }
             }
         });
         Pass {
@@ -142,21 +142,12 @@ impl Pass {
                 }
                 Source::View(View { array: NdArray::clone(&block), strides })
             }
-            (Feed::Iota { num, start, step, int_start, int_step, axis, starts }, _) => {
+            (Feed::Iota { num, count, axis, starts }, _) => {
                 let before = starts[position[*axis] as usize];
-                Source::Iota {
-                    num: *num,
-                    start: start + step * before as f64,
-                    step: *step,
-                    int_start: int_start.wrapping_add(int_step.wrapping_mul(before as i64)),
-                    int_step: *int_step,
-                    axis: *axis,
-                }
+                Source::Iota { num: *num, count: count.part(before as i64, 1), axis: *axis }
             }
             // Blocks were loaded for all feeds that are blocks.
-            (Feed::Block { num, .. }, None) => {
-                Source::Iota { num: *num, start: 0.0, step: 0.0, int_start: 0, int_step: 0, axis: 0 }
-            }
+            (Feed::Block { num, .. }, None) => Source::Iota { num: *num, count: Count::default(), axis: 0 },
         });
         let sources = sources.collect();
         Ok((shape, sources))

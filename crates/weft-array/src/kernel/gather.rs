@@ -1,7 +1,7 @@
 //! Brings elements that do not lie together into a register: rows, columns, and numbers that are
 //! counted.
 
-use super::{Element, Num, Tile};
+use super::{Count, Element, Num, Tile};
 
 /// Asks for the memory of the tile after `tile` in the same rows, `columns` wide, before it is needed.
 /// Tiles of operands that lie across each other are many short lines, which processors do not foresee.
@@ -198,41 +198,37 @@ mod squares {
     }
 }
 
-/// `n` elements of a register that count from `first` in steps of `stride`.
+/// `n` elements of a register that count.
 pub(super) struct Line {
     pub to: *mut u8,
     pub n: usize,
-    pub first: i64,
-    pub stride: i64,
 }
 
 impl Line {
-    /// `start + step * i`.
-    ///
     /// # Safety
     /// `to` has room for `n` elements of `num`, a float.
-    pub(super) unsafe fn count_floats(self, num: Num, start: f64, step: f64) {
+    pub(super) unsafe fn count_floats(self, num: Num, count: Count) {
         #[cfg(target_arch = "x86_64")]
         if std::is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2; the rest is the caller's promise.
-            return unsafe { self.count_floats_wide(num, start, step) };
+            return unsafe { self.count_floats_wide(num, count) };
         }
         // SAFETY: as the caller promises.
-        unsafe { self.count_floats_plain(num, start, step) }
+        unsafe { self.count_floats_plain(num, count) }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
-    unsafe fn count_floats_wide(self, num: Num, start: f64, step: f64) {
+    unsafe fn count_floats_wide(self, num: Num, count: Count) {
         // SAFETY: as the caller promises.
-        unsafe { self.count_floats_plain(num, start, step) }
+        unsafe { self.count_floats_plain(num, count) }
     }
 
     #[inline(always)]
-    unsafe fn count_floats_plain(self, num: Num, start: f64, step: f64) {
+    unsafe fn count_floats_plain(self, num: Num, count: Count) {
         // A register's length fits `i32`, which processors convert eight at a time; positions fit `f64`.
-        let (first, stride) = (self.first as f64, self.stride as f64);
-        let value = |i: usize| start + step * (first + stride * f64::from(i as i32));
+        let (first, stride) = (count.first as f64, count.stride as f64);
+        let value = |i: usize| count.start + count.step * (first + stride * f64::from(i as i32));
         // SAFETY: as the caller promises.
         unsafe {
             if num == Num::F64 {
@@ -245,13 +241,11 @@ impl Line {
         }
     }
 
-    /// `start + step * i`, wrapping.
-    ///
     /// # Safety
     /// `to` has room for `n` elements of `num`, an integer.
-    pub(super) unsafe fn count_integers(self, num: Num, start: i64, step: i64) {
-        let first = start.wrapping_add(step.wrapping_mul(self.first));
-        let step = step.wrapping_mul(self.stride);
+    pub(super) unsafe fn count_integers(self, num: Num, count: Count) {
+        let first = count.int_start.wrapping_add(count.int_step.wrapping_mul(count.first));
+        let step = count.int_step.wrapping_mul(count.stride);
         super::number::with_element!(num, T => {
             // SAFETY: as the caller promises.
             let line = unsafe { std::slice::from_raw_parts_mut(self.to.cast::<T>(), self.n) };

@@ -19,5 +19,5 @@ pub use number::{Bits, Element, Num, Scalar};
 pub use ops::{fold, least, most};
 pub use pairs::Then;
 pub use program::{Instr, Program, Slot};
-pub use tile::{Elements, Source, Tile, View, elementwise, tiles};
+pub use tile::{Count, Elements, Source, Tile, View, elementwise, tiles};
 pub use ufunc::Ufunc;

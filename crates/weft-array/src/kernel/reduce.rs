@@ -277,7 +277,7 @@ impl Columns {
     }
 }
 
-/// Folds rows into one, four rows at a time, so that the one is read and written less often.
+/// Folds rows into one.
 #[inline(always)]
 fn fold_rows<T: Copy, S: Copy>(
     into: &mut [S],
@@ -286,18 +286,17 @@ fn fold_rows<T: Copy, S: Copy>(
     start: impl Fn(T) -> S,
     f: impl Fn(S, S) -> S,
 ) {
-    let fours = rows.chunks_exact(4 * width);
-    let rest = fours.remainder();
-    for four in fours {
-        let (a, four) = four.split_at(width);
-        let (b, four) = four.split_at(width);
-        let (c, d) = four.split_at(width);
-        for ((((into, &a), &b), &c), &d) in into.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-            *into = f(*into, f(f(start(a), start(b)), f(start(c), start(d))));
+    // Pieces of one length are what compilers make one instruction of.
+    const SOME: usize = 16;
+    for row in rows.chunks_exact(width) {
+        let (groups, left) = into.as_chunks_mut::<SOME>();
+        let (some, last) = row.as_chunks::<SOME>();
+        for (group, some) in groups.iter_mut().zip(some) {
+            for i in 0..SOME {
+                group[i] = f(group[i], start(some[i]));
+            }
         }
-    }
-    for row in rest.chunks_exact(width) {
-        into.iter_mut().zip(row).for_each(|(into, &x)| *into = f(*into, start(x)));
+        left.iter_mut().zip(last).for_each(|(into, &x)| *into = f(*into, start(x)));
     }
 }
 

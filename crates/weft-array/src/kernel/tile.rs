@@ -12,22 +12,39 @@ const TILE: usize = 512;
 /// Rows and columns of a tile of operands that lie across each other.
 const ROWS: usize = 64;
 const COLUMNS: usize = 64;
-const REGISTER: usize = if TILE > ROWS * COLUMNS { TILE } else { ROWS * COLUMNS };
+const REGISTER: usize = ROWS * COLUMNS;
+const _: () = assert!(4 * TILE <= REGISTER);
 
 /// An operand as seen along the axes of the result.
 #[derive(Clone, Debug)]
 pub enum Source {
     View(View),
-    /// `start + step * i` where `i` counts along `axis`. Integers count in `i128`, so that nothing is
-    /// lost; floats in `f64`.
+    /// Numbers that are counted along `axis`.
     Iota {
         num: Num,
-        start: f64,
-        step: f64,
-        int_start: i64,
-        int_step: i64,
+        count: Count,
         axis: usize,
     },
+}
+
+/// The number at place `i` is `start + step * (first + stride * i)`: a part of a count has the very numbers of
+/// the whole. Floats count in `f64`, integers wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Count {
+    pub start: f64,
+    pub step: f64,
+    pub int_start: i64,
+    pub int_step: i64,
+    pub first: i64,
+    pub stride: i64,
+}
+
+impl Count {
+    /// The count from place `first` on, of which every `stride`th is seen.
+    pub fn part(self, first: i64, stride: i64) -> Count {
+        let place = self.stride.wrapping_mul(first);
+        Count { first: self.first.wrapping_add(place), stride: self.stride.wrapping_mul(stride), ..self }
+    }
 }
 
 /// Elements in memory, with a stride in bytes for each axis of the result (0: the same along it).
@@ -141,8 +158,10 @@ pub fn tiles(
         let unit = source.num().nbytes() as isize;
         matches!(source, Source::View(_)) && rows.sources[i].abs() == unit && columns.sources[i].abs() > unit
     });
-    let tile_columns = columns.n.min(if across { COLUMNS } else { TILE });
-    let tile_rows = rows.n.min(if across { ROWS } else { (TILE / tile_columns).max(1) });
+    // What is only read needs no register.
+    let most = if program.instrs.is_empty() { 4 * TILE } else { TILE };
+    let tile_columns = columns.n.min(if across { COLUMNS } else { most });
+    let tile_rows = rows.n.min(if across { ROWS } else { (most / tile_columns).max(1) });
     let mut registers = Registers::new(sources.len() + program.nregisters as usize);
     let mut position: SmallVec<[usize; 4]> = SmallVec::from_elem(0, outer.len());
     let mut offsets: SmallVec<[isize; 4]> = SmallVec::from_elem(0, sources.len());
@@ -283,19 +302,18 @@ fn load(
             }
             Raw::Ptr(register)
         }
-        Source::Iota { num, start, step, int_start, int_step, .. } => {
+        Source::Iota { num, count, .. } => {
             for r in 0..tile.rows {
-                let first = offset + r as isize * steps.0;
-                let at = r * tile.columns * num.nbytes();
+                let place = offset + r as isize * steps.0;
                 // SAFETY: a register holds a tile of any type.
-                let line = unsafe { register.add(at) };
-                let line =
-                    gather::Line { to: line, n: tile.columns, first: first as i64, stride: steps.1 as i64 };
+                let line = unsafe { register.add(r * tile.columns * num.nbytes()) };
+                let line = gather::Line { to: line, n: tile.columns };
+                let count = count.part(place as i64, steps.1 as i64);
                 match num {
                     // SAFETY: as above.
-                    Num::F32 | Num::F64 => unsafe { line.count_floats(*num, *start, *step) },
+                    Num::F32 | Num::F64 => unsafe { line.count_floats(*num, count) },
                     // SAFETY: as above.
-                    _ => unsafe { line.count_integers(*num, *int_start, *int_step) },
+                    _ => unsafe { line.count_integers(*num, count) },
                 }
             }
             Raw::Ptr(register)
