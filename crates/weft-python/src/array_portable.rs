@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use weft_array::kernel::reduce::{Reduction, Spec};
-use weft_array::kernel::{Num, Ufunc};
+use weft_array::kernel::{Count, Num, Ufunc};
 use weft_array::{
     Expr, HostReads, HostStep, Meta, Op, Pick, Run, SelectAxis, Selection, Step, StepArg, Tasks,
 };
@@ -76,8 +76,9 @@ fn write_op<'py>(py: Python<'py>, op: &Op) -> PyResult<Bound<'py, PyAny>> {
         }
         Op::Rename => tuple(("rename",), py),
         Op::Fill { num, bits } => tuple(("fill", num.dtype().name(), *bits), py),
-        Op::Iota { start, step, int_start, int_step } => {
-            tuple(("iota", *start, *step, *int_start, *int_step), py)
+        Op::Iota(count) => {
+            let places = (count.int_start, count.int_step, count.first, count.stride);
+            tuple(("iota", count.start, count.step, places), py)
         }
         Op::Elementwise(step) => {
             let args: Vec<(bool, u64)> = step
@@ -255,12 +256,11 @@ fn read_op(op: &Bound<'_, PyTuple>, plain: bool) -> PyResult<Op> {
         }
         "rename" => Op::Rename,
         "fill" => Op::Fill { num: number(1)?, bits: at(2)?.extract()? },
-        "iota" => Op::Iota {
-            start: at(1)?.extract()?,
-            step: at(2)?.extract()?,
-            int_start: at(3)?.extract()?,
-            int_step: at(4)?.extract()?,
-        },
+        "iota" => {
+            let (int_start, int_step, first, stride) = at(3)?.extract()?;
+            let (start, step) = (at(1)?.extract()?, at(2)?.extract()?);
+            Op::Iota(Count { start, step, int_start, int_step, first, stride })
+        }
         "elementwise" => {
             let args: Vec<(bool, u64)> = at(4)?.extract()?;
             let arg = |&(constant, value): &(bool, u64)| match constant {
