@@ -11,7 +11,16 @@ use weft_scheduler::message::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FetchId(pub u64);
 
+/// A task on a thread. Counted up, over all connections: identifiers of tasks change their meaning
+/// when the scheduler restarts, those of executions do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExecutionId(pub u64);
+
 /// Something that happened.
+///
+/// Values that come with an event (of [`Event::Fetched`], [`Outcome::Finished`]) are held by the shell until it has
+/// carried out the actions that follow: [`Action::Put`] says which of them to store, under which identifier. The
+/// others are dropped.
 #[derive(Debug)]
 pub enum Event {
     /// The connection to the scheduler stands: say hello. Also after it was lost.
@@ -19,12 +28,12 @@ pub enum Event {
     Disconnected,
     /// A message from the scheduler.
     Scheduler(ToWorker),
-    /// A peer's answer. The values of `arrived` are in the store already.
+    /// A peer's answer.
     Fetched {
         fetch: FetchId,
         /// What came, with its size here.
         arrived: Vec<(TaskId, u64)>,
-        /// What the peer does not have.
+        /// What the peer does not have. What is in neither list (the answer was full) is asked for again.
         absent: Vec<TaskId>,
     },
     /// The peer asked to be left alone for a while.
@@ -35,24 +44,21 @@ pub enum Event {
     FetchFailed {
         fetch: FetchId,
     },
-    /// A task that [`Action::Execute`] started has ended.
+    /// What [`Action::Execute`] started has ended.
     Executed {
-        task: TaskId,
-        run: u32,
+        execution: ExecutionId,
         outcome: Outcome,
         started_ns: Nanos,
         stopped_ns: Nanos,
     },
     /// It left the pool of threads and goes on running (`secede`): its thread is free.
     Seceded {
-        task: TaskId,
-        run: u32,
+        execution: ExecutionId,
         ran_ns: Nanos,
     },
     /// It wants a thread again (`rejoin`); answered by [`Action::Rejoin`].
     Rejoin {
-        task: TaskId,
-        run: u32,
+        execution: ExecutionId,
     },
     /// Memory went above the threshold for pausing, or below it again. (Spilling is the store's affair.)
     MemoryPressure {
@@ -75,7 +81,6 @@ pub enum Event {
 /// How a task ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The value is in the store.
     Finished {
         nbytes: u64,
         type_name: Arc<str>,
@@ -83,17 +88,17 @@ pub enum Outcome {
     Erred(Failure),
     /// The function raised `Reschedule`.
     Reschedule,
-    /// An input vanished from the store (a file of spilled data that cannot be read).
+    /// An input cannot be read from the store (a file of spilled data is damaged): it is gone from there.
     InputLost {
         input: TaskId,
     },
-    /// The shell has no blob of this digest; it is asked for and the task runs again when it is there.
+    /// The shell has no blob of this digest; it is asked for, and the task runs again when it is there.
     BlobMissing {
         digest: Digest,
     },
 }
 
-/// Something to be done by the shell.
+/// Something to be done by the shell, in order.
 #[derive(Debug)]
 pub enum Action {
     /// Send this.
@@ -103,7 +108,8 @@ pub enum Action {
         worker: WorkerId,
         address: Arc<str>,
     },
-    /// Identifiers of held results after a connection was made again: (old, new). The store renames all at once.
+    /// The connection stands. Results keep their values under new identifiers (old, new); the store renames
+    /// all at once, and holds nothing else any more.
     Renamed {
         epoch: Epoch,
         worker: WorkerId,
@@ -122,17 +128,21 @@ pub enum Action {
         tasks: Vec<TaskId>,
         max_nbytes: u64,
     },
-    /// Run this on a free thread; there is one.
+    /// Run this on a free thread; there is one. The shell takes hold of the inputs' values at once: later actions may
+    /// drop them from the store.
     Execute(Box<Execute>),
-    /// The task that asked to rejoin has a thread again.
+    /// What asked to rejoin has a thread again.
     Rejoin {
-        task: TaskId,
-        run: u32,
+        execution: ExecutionId,
     },
-    /// Nobody wants what this running task will return: tell its function, if it can be told.
+    /// Nobody wants what this will return: tell its function, if it can be told.
     Cancel {
+        execution: ExecutionId,
+    },
+    /// Store a value that came with an event.
+    Put {
         task: TaskId,
-        run: u32,
+        from: Origin,
     },
     /// Remove these values from the store.
     Drop {
@@ -144,9 +154,18 @@ pub enum Action {
     },
 }
 
-/// A task and all that is needed to run it. Values of `inputs` are in the store, and stay there until it has ended.
+/// Which event a value came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Execution(ExecutionId),
+    /// The value that the peer sent for the same task.
+    Fetch(FetchId),
+}
+
+/// A task and all that is needed to run it.
 #[derive(Debug)]
 pub struct Execute {
+    pub execution: ExecutionId,
     pub task: TaskId,
     pub run: u32,
     pub key: Key,
@@ -171,4 +190,16 @@ pub struct Config {
     pub max_incoming_nbytes: u64,
     /// How long a busy peer is left alone.
     pub busy_retry_ns: Nanos,
+}
+
+impl Config {
+    pub fn new(hello: weft_scheduler::message::WorkerHello) -> Self {
+        Config {
+            hello,
+            max_fetches: 50,
+            max_fetch_nbytes: 50 << 20,
+            max_incoming_nbytes: 1 << 30,
+            busy_retry_ns: 50_000_000,
+        }
+    }
 }

@@ -19,7 +19,9 @@ pub struct ClientHello {
     pub last_epoch: Option<Epoch>,
 }
 
-/// The scheduler's answer. If the epoch is not the client's last, the client sends its graphs and wants again.
+/// The scheduler's answer. After a connection was lost, to this scheduler or an earlier one, the client says again what
+/// it wants (graphs with their futures, then [`FromClient::Want`] for all futures) and then [`FromClient::Resumed`].
+/// Saying something twice does no harm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClientWelcome {
     pub epoch: Epoch,
@@ -41,6 +43,8 @@ pub enum FromClient {
     Want {
         futures: Vec<(FutureId, Key)>,
     },
+    /// Everything has been said again since `Hello`: futures that were not named are gone.
+    Resumed,
     /// These futures are gone.
     Release {
         futures: Vec<FutureId>,

@@ -28,7 +28,8 @@
 //! The scheduler keeps nothing on disk: what it knows can be told again. A worker that connects says
 //! in its [`WorkerHello`] which results it holds, under which keys; tasks that it was running or waiting
 //! for are dropped. A client that connects sends, again, each [`Graph`] that one of its futures still
-//! needs, and [`FromClient::Want`] for all its futures. Until `recovery` has passed
+//! needs, and [`FromClient::Want`] for all its futures. (If a graph reads results of an earlier graph whose futures are
+//! gone, that graph is sent first, with futures that are released when all has been sent.) Until `recovery` has passed
 //! since the first worker came back, nothing that workers hold is freed, and nothing is run that a
 //! worker yet to come may hold. Every connection carries the scheduler's [`Epoch`]; identifiers of
 //! tasks mean nothing outside theirs.

@@ -1,0 +1,84 @@
+//! Random clusters from seeds. A failure prints its seed; `SEED=n` replays it alone with a log.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use weft_sim::{Options, Trouble, World};
+
+fn run(options: Options) {
+    let seed = options.seed;
+    let mut world = World::new(options.clone());
+    let log = std::env::var("SEED").is_ok();
+    if log {
+        world.log = Some(Vec::new());
+    }
+    if let Err(problem) = world.run() {
+        for line in world.log.iter().flatten() {
+            println!("{line}");
+        }
+        panic!("seed {seed}: {problem}\n{:?}", options.trouble);
+    }
+}
+
+fn seeds(n: u64, options: impl Fn(u64) -> Options) {
+    match std::env::var("SEED") {
+        Ok(seed) => run(options(seed.parse().unwrap())),
+        Err(_) => (0..n).for_each(|seed| run(options(seed))),
+    }
+}
+
+#[test]
+fn calm_clusters_compute_what_is_asked() {
+    seeds(150, |seed| Options { seed, ..Options::default() });
+}
+
+#[test]
+fn deaths_lose_nothing() {
+    let trouble = Trouble { deaths: 40, ..Trouble::default() };
+    seeds(200, |seed| Options { seed, trouble, ..Options::default() });
+}
+
+#[test]
+fn broken_connections_lose_nothing() {
+    let trouble = Trouble { breaks: 40, client_breaks: 20, ..Trouble::default() };
+    seeds(200, |seed| Options { seed, trouble, ..Options::default() });
+}
+
+#[test]
+fn partitions_pauses_and_busy_peers_delay_and_do_no_more() {
+    let trouble = Trouble { partitions: 50, pauses: 40, busy: 10, ..Trouble::default() };
+    seeds(200, |seed| Options { seed, trouble, ..Options::default() });
+}
+
+#[test]
+fn workers_retire_without_losing_results() {
+    let trouble = Trouble { retirements: 30, ..Trouble::default() };
+    seeds(150, |seed| Options { seed, n_workers: 6, trouble, ..Options::default() });
+}
+
+#[test]
+fn a_scheduler_that_restarts_gets_its_state_back() {
+    let trouble = Trouble { restarts: 10, ..Trouble::default() };
+    seeds(150, |seed| Options { seed, trouble, ..Options::default() });
+}
+
+#[test]
+fn all_at_once() {
+    let trouble = Trouble {
+        deaths: 15,
+        breaks: 15,
+        partitions: 20,
+        pauses: 15,
+        retirements: 10,
+        restarts: 3,
+        client_breaks: 10,
+        busy: 5,
+    };
+    seeds(300, |seed| Options {
+        seed,
+        n_workers: 5,
+        n_clients: 3,
+        n_steps: 12,
+        trouble,
+        ..Options::default()
+    });
+}
