@@ -32,6 +32,7 @@ mod parquet;
 mod paths;
 mod source;
 mod text;
+mod words;
 
 pub use compress::Compression;
 pub use csv::{
@@ -45,3 +46,4 @@ pub use parquet::{
 pub use paths::expand_paths;
 pub use source::{ByteSource, LocalFile, MemorySource, ReadAt};
 pub use text::{TextError, TextPiece, TextReader};
+pub use words::{Counts, is_space, next_word};

@@ -6,11 +6,10 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use ahash::AHashMap;
 use pyo3::exceptions::{PyEOFError, PyUnicodeDecodeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
-use weft_io::{Compression, IoError, TextError, TextPiece, TextReader};
+use weft_io::{Compression, Counts, IoError, TextError, TextPiece, TextReader, is_space, next_word};
 
 use super::json::JsonLoads;
 
@@ -52,11 +51,6 @@ struct State {
 pub(crate) struct TextStream {
     state: Mutex<Option<State>>,
     json: JsonLoads,
-}
-
-/// `str.isspace` of one character.
-fn is_space(c: char) -> bool {
-    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
 }
 
 impl Method {
@@ -142,20 +136,65 @@ impl State {
             if !self.fill()? {
                 return Ok(None);
             }
-            let rest = &self.chunk[self.at..];
-            let start = rest.len() - rest.trim_start_matches(is_space).len();
-            let word = &rest[start..];
-            if word.is_empty() {
+            let Some((start, end)) = next_word(&self.chunk, self.at) else {
                 self.at = self.chunk.len();
                 self.line_end = self.at;
                 continue;
-            }
-            let start = self.at + start;
-            let end = start + word.find(is_space).unwrap_or(word.len());
+            };
             self.at = end;
             return Ok(Some((start, end)));
         }
     }
+}
+
+impl State {
+    /// How often each text that is left occurs. The inner error is a method's.
+    fn counts(&mut self) -> Result<Result<Counts, PyErr>, TextError> {
+        let mut counts = Counts::default();
+        let mut methods = self.line_methods.clone();
+        if self.shape == Shape::Word {
+            // Methods on lines are the same on their words, which have no whitespace to strip.
+            methods.append(&mut self.word_methods.clone());
+            methods.retain(|method| matches!(method, Method::Lower | Method::Upper));
+            while self.fill()? {
+                let mut rest = self.chunk.split_off(self.at);
+                (self.chunk, self.at, self.line_end) = (String::new(), 0, 0);
+                match methods.last() {
+                    Some(_) if !rest.is_ascii() => {
+                        if let Err(error) = count_words(&rest, &methods, &mut counts) {
+                            return Ok(Err(error));
+                        }
+                        continue;
+                    }
+                    Some(Method::Upper) => rest.make_ascii_uppercase(),
+                    Some(_) => rest.make_ascii_lowercase(),
+                    None => {}
+                }
+                counts.add_words(&rest);
+            }
+            return Ok(Ok(counts));
+        }
+        let mut buffer = String::new();
+        while let Some((start, end)) = self.line()? {
+            match apply(&methods, &self.chunk[start..end], &mut buffer) {
+                Ok(text) => counts.add(text),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(counts))
+    }
+}
+
+/// Counts words with methods that Python has to be asked about for some.
+fn count_words(text: &str, methods: &[Method], counts: &mut Counts) -> PyResult<()> {
+    let (mut at, mut buffer) = (0, String::new());
+    while let Some((start, end)) = next_word(text, at) {
+        let word = apply(methods, &text[start..end], &mut buffer)?;
+        // A character may have become several, but none of them whitespace.
+        counts.add(word);
+        at = end;
+    }
+    Ok(())
 }
 
 fn raise(py: Python<'_>, error: TextError) -> PyErr {
@@ -339,42 +378,15 @@ impl TextStream {
 
     /// How often each text occurs, in the order of their first; `None`: elements are no texts.
     fn frequencies<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        type Counted = Result<Result<Vec<(Box<str>, u64)>, PyErr>, TextError>;
         let mut guard = self.state()?;
         if guard.as_ref().is_some_and(|state| matches!(state.shape, Shape::Lists | Shape::Json)) {
             return Ok(None);
         }
         let Some(mut state) = guard.take() else { return Ok(Some(PyDict::new(py))) };
         drop(guard);
-        let counted: Counted = py.detach(move || {
-            let mut numbers: AHashMap<Box<str>, usize> = AHashMap::new();
-            let mut counts: Vec<u64> = Vec::new();
-            let (mut first, mut second) = (String::new(), String::new());
-            loop {
-                let found = if state.shape == Shape::Word { state.word()? } else { state.line()? };
-                let Some((start, end)) = found else { break };
-                let text = match apply(&state.line_methods, &state.chunk[start..end], &mut first) {
-                    Ok(text) => text,
-                    Err(error) => return Ok(Err(error)),
-                };
-                let text = match apply(&state.word_methods, text, &mut second) {
-                    Ok(text) => text,
-                    Err(error) => return Ok(Err(error)),
-                };
-                match numbers.get(text) {
-                    Some(&number) => counts[number] += 1,
-                    None => {
-                        numbers.insert(text.into(), counts.len());
-                        counts.push(1);
-                    }
-                }
-            }
-            let mut all: Vec<_> = numbers.into_iter().collect();
-            all.sort_unstable_by_key(|entry| entry.1);
-            Ok(Ok(all.into_iter().map(|(text, number)| (text, counts[number])).collect()))
-        });
+        let counted: Result<Result<Counts, PyErr>, TextError> = py.detach(move || state.counts());
         let counts = PyDict::new(py);
-        for (text, n) in counted.map_err(|error| raise(py, error))?? {
+        for (text, n) in counted.map_err(|error| raise(py, error))??.finish() {
             counts.set_item(PyString::new(py, &text), n)?;
         }
         Ok(Some(counts))
