@@ -28,6 +28,7 @@
 mod compress;
 mod csv;
 mod error;
+pub mod json;
 mod parquet;
 mod paths;
 mod source;

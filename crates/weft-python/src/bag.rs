@@ -22,6 +22,7 @@ use crate::key::{key_from_py, key_to_py};
 use crate::spec::Node;
 use crate::task::{PyTask, PyValue, host_error, value_to_py};
 
+mod columns;
 mod json;
 mod portable;
 mod text;
@@ -610,6 +611,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(bag_graph, module)?)?;
     module.add_function(wrap_pyfunction!(bag_constant, module)?)?;
     module.add_function(wrap_pyfunction!(fuse_bags, module)?)?;
+    columns::register(module)?;
     json::register(module)?;
     text::register(module)
 }

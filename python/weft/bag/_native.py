@@ -72,3 +72,25 @@ def count(part: Any) -> Any:
 def is_stream(part: Any) -> bool:
     """Whether the partition is such a stream."""
     return type(part) is TextStream
+
+
+def frame(part: Any, columns: Any, dtypes: Any) -> Any:
+    """The dataframe that lines of JSON make, without their objects."""
+    if type(part) is not TextStream or not all(isinstance(name, str) for name in columns):
+        return None
+    import pandas as pd
+
+    if len(set(columns)) < len(columns) or not pd.get_option("future.infer_string"):
+        return None
+    found = part.frame(list(columns), [str(dtypes[name]) for name in columns])
+    if found is None:
+        return None
+    typed, objects = found
+    frame = typed.to_pandas()
+    if objects:
+        arrays = {
+            name: pd.Series(objects[name], dtype=object) if name in objects else frame[name] for name in columns
+        }
+        frame = pd.DataFrame(arrays, copy=False)
+    frame.columns = pd.Index(list(columns))
+    return frame

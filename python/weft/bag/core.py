@@ -16,7 +16,7 @@ from fsspec.core import open_files
 
 from weft import threaded
 from weft._weft import DelayedCore, Graph, bag_base, bag_explicit, bag_find, bag_graph, bag_layer, fuse_bags
-from weft.bag import _shuffle, _steps, chunk
+from weft.bag import _native, _shuffle, _steps, chunk
 from weft.bag._steps import (
     chunk_distinct,
     dictitems,
@@ -1530,6 +1530,9 @@ def to_dataframe(seq, columns, dtypes):
     """A partition as a pandas dataframe."""
     import pandas as pd
 
+    native = _native.frame(seq, columns, dtypes)
+    if native is not None:
+        return native
     seq = reify(seq)
     return pd.DataFrame(seq if isinstance(seq, list) else list(seq), columns=list(columns)).astype(dtypes)
 

@@ -11,7 +11,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use weft_io::{Compression, Counts, IoError, TextError, TextPiece, TextReader, is_space, next_word};
 
+use super::columns::table;
 use super::json::JsonLoads;
+use crate::arrow::PyFrame;
 
 /// What is done to a text. Whitespace is Python's.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,10 @@ enum Shape {
 
 struct State {
     reader: TextReader,
+    /// What the reader reads, and how: it may be read again from its start.
+    pieces: Vec<TextPiece>,
+    universal: bool,
+    started: bool,
     shape: Shape,
     /// On lines, then on words.
     line_methods: Vec<Method>,
@@ -103,6 +109,7 @@ impl State {
     /// Reads on if the chunk is used up. `false`: that was all.
     fn fill(&mut self) -> Result<bool, TextError> {
         while self.at >= self.chunk.len() && self.at >= self.line_end {
+            self.started = true;
             match self.reader.read()? {
                 Some(chunk) => self.chunk = chunk,
                 None => {
@@ -352,6 +359,32 @@ impl TextStream {
         })
     }
 
+    /// The objects of lines of JSON as a frame of the columns `names`, and a dict of those columns that stay Python's.
+    /// `None`: not of these `dtypes` exactly; the stream is then as before.
+    fn frame<'py>(
+        &self,
+        py: Python<'py>,
+        names: Vec<String>,
+        dtypes: Vec<String>,
+    ) -> PyResult<Option<(PyFrame, Bound<'py, PyDict>)>> {
+        let mut guard = self.state()?;
+        let Some(state) = guard.as_mut() else { return Ok(None) };
+        if state.shape != Shape::Json || !state.line_methods.is_empty() || state.started {
+            return Ok(None);
+        }
+        let (pieces, universal) = (state.pieces.clone(), state.universal);
+        drop(guard);
+        let found = py.detach(|| {
+            let mut reader = TextReader::new(pieces, universal);
+            let mut text = String::new();
+            while let Some(chunk) = reader.read()? {
+                text.push_str(&chunk);
+            }
+            Ok(table(&text, &names, &dtypes))
+        });
+        found.map_err(|error| raise(py, error))?.map(|table| table.into_py(py, &self.json)).transpose()
+    }
+
     /// How many elements are left; `None`: count them.
     fn count(&self, py: Python<'_>) -> PyResult<Option<u64>> {
         let mut guard = self.state()?;
@@ -413,7 +446,10 @@ fn text_stream(
         native.push(TextPiece { path, compression, offset, length });
     }
     let state = State {
-        reader: TextReader::new(native, universal),
+        reader: TextReader::new(native.clone(), universal),
+        pieces: native,
+        universal,
+        started: false,
         shape: Shape::Line,
         line_methods: Vec::new(),
         word_methods: Vec::new(),

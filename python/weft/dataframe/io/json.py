@@ -9,8 +9,10 @@ import pandas as pd
 
 from weft.base import compute as compute_all
 from weft.dataframe import _meta
+from weft.dataframe.io import _json_lines
 from weft.dataframe.io.io import from_delayed
 from weft.delayed import delayed
+from weft.utils import parse_bytes
 
 
 def read_json(
@@ -19,7 +21,7 @@ def read_json(
     lines: bool | None = None,
     storage_options: dict[str, Any] | None = None,
     blocksize: Any = None,
-    sample: int = 2**20,
+    sample: Any = 2**20,
     encoding: str = "utf-8",
     errors: str = "strict",
     compression: str | None = "infer",
@@ -36,7 +38,7 @@ def read_json(
     url_path : str or list of str
     orient, lines : as in :func:`pandas.read_json`
         By default a record on each line.
-    blocksize : int, optional
+    blocksize : int or str, optional
         Cut files of lines into blocks of about this many bytes.
     include_path_column : bool or str
         A column with the file's name.
@@ -54,6 +56,8 @@ def read_json(
         raise ValueError(
             "JSON file chunking only allowed for JSON-lines input (orient='records', lines=True)."
         )
+    if isinstance(blocksize, str):
+        blocksize = parse_bytes(blocksize)
     column = "path" if include_path_column is True else include_path_column
     reader = engine if callable(engine) else pd.read_json
     if isinstance(engine, str):
@@ -110,10 +114,15 @@ class _Read:
         # Blocks of one file are read at once, and an open file has one place.
         with type(file)(file.fs, file.path, file.mode, file.compression) as opened:
             data = opened.read() if stop is None else _whole_lines(opened, start, stop)
-        text = data.decode(self.encoding, self.errors)
-        if not text.strip():
-            return pd.DataFrame()
-        frame = self.reader(io.StringIO(text), orient=self.orient, lines=self.lines, **self.options)
+        frame = None
+        if self.lines and self.reader is pd.read_json and not self.options:
+            utf8 = self.encoding.lower().replace("_", "-") in ("utf-8", "utf8") and self.errors == "strict"
+            frame = _json_lines.read(data) if utf8 else None
+        if frame is None:
+            text = data.decode(self.encoding, self.errors)
+            if not text.strip():
+                return pd.DataFrame()
+            frame = self.reader(io.StringIO(text), orient=self.orient, lines=self.lines, **self.options)
         if self.column:
             if self.column in frame.columns:
                 raise ValueError(
