@@ -24,7 +24,7 @@ def prepare_words():
             words = random.choices(vocabulary, weights, k=20_000)
             yield "".join(" ".join(words[i : i + 10]).capitalize() + "\n" for i in range(0, len(words), 10))
 
-    _fill(WORDS, lines())
+    fill(WORDS, lines())
 
 
 def prepare_records():
@@ -52,10 +52,11 @@ def prepare_records():
                 for _ in range(5_000)
             )
 
-    _fill(RECORDS, lines())
+    fill(RECORDS, lines())
 
 
-def _fill(path, pieces):
+def fill(path, pieces):
+    """Writes pieces of text to a file until it is as large as asked for; not if it is already."""
     wanted = MEGABYTES * 1_000_000
     if os.path.exists(path) and abs(os.path.getsize(path) - wanted) < wanted // 10 + 2_000_000:
         return
@@ -65,12 +66,12 @@ def _fill(path, pieces):
             file.write(next(pieces))
 
 
-def on(package, scheduler, job):
+def on(package, scheduler, job, module="bag"):
     """A system: ``job(bag module)`` gives a collection, computed by the scheduler."""
 
     def prepare():
-        module = __import__(f"{package}.bag", fromlist=["bag"])
-        return lambda: job(module).compute(scheduler=scheduler)
+        collection = __import__(f"{package}.{module}", fromlist=[module])
+        return lambda: job(collection).compute(scheduler=scheduler)
 
     return prepare
 

@@ -1,12 +1,13 @@
 """All elements of each group together."""
 
+import os
 from collections import defaultdict
 
 from jobs._bags import same, systems
 
-TITLE = "groupby of 1,000,000 records"
 ROUNDS = 1
-RECORDS = 1_000_000
+RECORDS = int(os.environ.get("WEFT_BENCH_BAG_RECORDS", "1000000"))
+TITLE = f"groupby of {RECORDS:,} records"
 
 
 def record(i):

@@ -2,10 +2,10 @@
 
 import json
 
-from jobs._bags import RECORDS, same, systems
+from jobs._bags import MEGABYTES, RECORDS, same, systems
 from jobs._bags import prepare_records as prepare
 
-TITLE = "Filter and foldby over 100 MB of JSON lines"
+TITLE = f"Filter and foldby over {MEGABYTES} MB of JSON lines"
 ROUNDS = 1
 
 

@@ -2,10 +2,10 @@
 
 from collections import Counter
 
-from jobs._bags import WORDS, same, systems
+from jobs._bags import MEGABYTES, WORDS, same, systems
 from jobs._bags import prepare_words as prepare
 
-TITLE = "Word count over 100 MB of text"
+TITLE = f"Word count over {MEGABYTES} MB of text"
 ROUNDS = 1
 
 

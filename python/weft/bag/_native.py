@@ -80,7 +80,7 @@ def frame(part: Any, columns: Any, dtypes: Any) -> Any:
         return None
     import pandas as pd
 
-    if len(set(columns)) < len(columns) or not pd.get_option("future.infer_string"):
+    if len(set(columns)) < len(columns) or pd.Series(["text"]).dtype.name != "str":
         return None
     found = part.frame(list(columns), [str(dtypes[name]) for name in columns])
     if found is None:
@@ -89,7 +89,8 @@ def frame(part: Any, columns: Any, dtypes: Any) -> Any:
     frame = typed.to_pandas()
     if objects:
         arrays = {
-            name: pd.Series(objects[name], dtype=object) if name in objects else frame[name] for name in columns
+            name: pd.Series(objects[name], dtype=object) if name in objects else frame[name]
+            for name in columns
         }
         frame = pd.DataFrame(arrays, copy=False)
     frame.columns = pd.Index(list(columns))
