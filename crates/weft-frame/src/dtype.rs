@@ -159,6 +159,8 @@ pub fn result(op: &Op, args: &[ArgType<'_>]) -> Result<DType, ExprError> {
         Op::Round(decimals) if column.is_integer() && *decimals >= 0 => Ok(column),
         Op::Round(_) => refuse(),
         Op::Dt(field) => dt(*field, &column),
+        Op::Text(op) if column == DType::Str => Ok(op.result()),
+        Op::Text(_) => refuse(),
         Op::Binary(op) => {
             let (left, right) = (of(&args[0])?, of(&args[1])?);
             if let (BinaryOp::Pow, ArgType::Literal(literal)) = (op, &args[1])

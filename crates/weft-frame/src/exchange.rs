@@ -14,6 +14,7 @@ use weft_graph::{Axis, Key, Layer, Read, Rule};
 use crate::error::ExprError;
 use crate::expr::{Expr, Node, Schema};
 use crate::kernel::Vector;
+use crate::optimize::Columns;
 
 type Result<T> = std::result::Result<T, ExprError>;
 
@@ -30,6 +31,25 @@ pub trait Exchange: Send + Sync + fmt::Debug {
 
     /// For `explain()`.
     fn describe(&self) -> String;
+
+    /// Columns of each input that are needed for these columns of the result.
+    fn wants(&self, _need: &Columns) -> Vec<Columns> {
+        self.inputs().iter().map(|_| Columns::All).collect()
+    }
+
+    /// The same step on other inputs, which have at least the columns that it [`wants`](Exchange::wants).
+    /// `ordered`: somebody looks at the order of rows within partitions.
+    fn with_inputs(&self, inputs: Vec<Expr>, need: &Columns, ordered: bool) -> Result<Expr>;
+
+    /// The input, if all the step does is to put its partitions together in one.
+    fn gathers(&self) -> Option<Expr> {
+        None
+    }
+
+    /// A guess from above.
+    fn estimated_rows(&self) -> Option<usize> {
+        self.inputs().first()?.estimated_rows()
+    }
 
     /// The layer called `name` whose tasks are the partitions, over the layers of the inputs,
     /// whose values are frames.

@@ -37,6 +37,9 @@ fn step(expr: &Expr, depth: usize, text: &mut String) {
             }
         }
         Node::Concat { inputs } => inputs.iter().for_each(|input| step(input, depth + 1, text)),
+        Node::Probe(probe) => {
+            [&probe.rows, &probe.table].iter().for_each(|input| step(input, depth + 1, text));
+        }
         Node::Exchange(exchange) => {
             exchange.inputs().iter().for_each(|input| step(input, depth + 1, text));
         }
@@ -91,6 +94,7 @@ fn describe(expr: &Expr) -> String {
         Node::Partitions { which, .. } => format!("partitions {which:?}"),
         Node::Concat { .. } => "concat".to_owned(),
         Node::Exchange(step) => step.describe(),
+        Node::Probe(probe) => probe.describe(),
     }
 }
 

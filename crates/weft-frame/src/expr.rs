@@ -8,6 +8,7 @@ use weft_graph::Key;
 
 use crate::aggregate::Func;
 use crate::exchange::Exchange;
+use crate::join::Probe;
 use crate::kernel::Op;
 use crate::scalar::Literal;
 use crate::source::Source;
@@ -111,6 +112,8 @@ pub enum Node {
     },
     /// Rows that move between partitions.
     Exchange(Arc<dyn Exchange>),
+    /// Rows looked up in another table; the optimizer makes it of joins.
+    Probe(Probe),
 }
 
 /// A step of the host language: the fallback, and how the host brings in its own data.
@@ -290,6 +293,7 @@ impl Node {
             Node::Partitions { .. } => "partitions",
             Node::Concat { .. } => "concat",
             Node::Exchange(step) => step.tag(),
+            Node::Probe(_) => "merge",
         }
     }
 
@@ -323,6 +327,7 @@ impl Node {
                 .collect(),
             Node::Concat { inputs } => inputs.clone(),
             Node::Exchange(step) => step.inputs(),
+            Node::Probe(probe) => vec![probe.rows.clone(), probe.table.clone()],
         }
     }
 
@@ -453,6 +458,7 @@ impl Node {
                     h.digest(input.digest());
                 }
             }
+            Node::Probe(probe) => probe.hash(&mut h),
             Node::Exchange(step) => {
                 h.text("exchange").digest(step.token());
                 for input in step.inputs() {

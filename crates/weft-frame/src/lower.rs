@@ -11,7 +11,10 @@ use weft_graph::{Axis, Key, Layer, Read, Rule};
 
 use crate::error::ExprError;
 use crate::expr::{Expr, HostReads, Node};
-use crate::plan::{self, Limit, Plan};
+use crate::join::Probe;
+use crate::join::table::Build;
+use crate::optimize::optimize;
+use crate::plan::{self, Beside, Limit, Plan};
 use crate::work::{Alias, Combine, Extract, Finished, Join, StageWork};
 use weft_data::Hasher;
 
@@ -23,11 +26,27 @@ const FAN_IN: u32 = 8;
 /// A layer for each expression: its tasks are the partitions, in order, and its name is the
 /// expression's. Expressions share the passes over what they have in common.
 pub fn lower(exprs: &[Expr]) -> Result<Vec<LayerRef>> {
+    let better = optimize(exprs)?;
     let mut lowering = Lowering::default();
-    for expr in exprs {
-        lowering.request(expr)?;
+    for (expr, better) in exprs.iter().zip(&better) {
+        lowering.request(better)?;
+        // Keys are those of what the user has in hand.
+        lowering.names.entry(better.digest()).or_insert_with(|| Key::from(expr.name()));
     }
-    exprs.iter().map(|expr| lowering.layer(expr)).collect()
+    let pairs = exprs.iter().zip(&better);
+    pairs
+        .map(|(expr, better)| {
+            let (layer, name) = (lowering.layer(better)?, Key::from(expr.name()));
+            Ok(match layer.name == name {
+                true => layer,
+                // Two expressions that come to the same.
+                false => {
+                    let reads = (0..layer.len() as u32).map(|task| (0, task)).collect();
+                    alias(name, vec![layer], reads)
+                }
+            })
+        })
+        .collect()
 }
 
 #[derive(Default)]
@@ -37,6 +56,10 @@ struct Lowering {
     stage_ids: HashMap<u128, usize, ahash::RandomState>,
     layers: HashMap<u128, LayerRef, ahash::RandomState>,
     bridges: HashMap<u128, LayerRef, ahash::RandomState>,
+    /// Tables for looking up.
+    tables: HashMap<u128, LayerRef, ahash::RandomState>,
+    /// What layers are called whose expressions were rewritten.
+    names: HashMap<u128, Key, ahash::RandomState>,
 }
 
 /// How an expression is made.
@@ -96,30 +119,30 @@ impl Lowering {
                 Ok(Request::Own)
             }
             Node::Aggregate { input, keys, aggs, .. } => {
-                let mut params = Vec::new();
-                plan::params(input, &mut params);
-                keys.iter().for_each(|(_, key)| plan::params(key, &mut params));
-                aggs.iter().filter_map(|agg| agg.input.as_ref()).for_each(|e| plan::params(e, &mut params));
-                self.sink(plan::base(input), params, Which::All, pending, |plan| plan.aggregate(expr))
+                let mut beside = Beside::default();
+                plan::beside(input, &mut beside);
+                keys.iter().for_each(|(_, key)| plan::beside(key, &mut beside));
+                aggs.iter().filter_map(|agg| agg.input.as_ref()).for_each(|e| plan::beside(e, &mut beside));
+                self.sink(plan::base(input), beside, Which::All, pending, |plan| plan.aggregate(expr))
             }
             Node::Head { input, n, partitions } => {
-                let mut params = Vec::new();
-                plan::params(input, &mut params);
+                let mut beside = Beside::default();
+                plan::beside(input, &mut beside);
                 let limit = Limit::First(*n);
-                self.sink(plan::base(input), params, Which::First(*partitions), pending, |plan| {
+                self.sink(plan::base(input), beside, Which::First(*partitions), pending, |plan| {
                     plan.append(input, limit)
                 })
             }
             Node::Tail { input, n } => {
-                let mut params = Vec::new();
-                plan::params(input, &mut params);
+                let mut beside = Beside::default();
+                plan::beside(input, &mut beside);
                 let limit = Limit::Last(*n);
-                self.sink(plan::base(input), params, Which::Last, pending, |plan| plan.append(input, limit))
+                self.sink(plan::base(input), beside, Which::Last, pending, |plan| plan.append(input, limit))
             }
             _ => {
-                let mut params = Vec::new();
-                plan::params(expr, &mut params);
-                self.sink(plan::base(expr), params, Which::All, pending, |plan| plan.append(expr, Limit::All))
+                let mut beside = Beside::default();
+                plan::beside(expr, &mut beside);
+                self.sink(plan::base(expr), beside, Which::All, pending, |plan| plan.append(expr, Limit::All))
             }
         }
     }
@@ -128,7 +151,7 @@ impl Lowering {
     fn sink(
         &mut self,
         base: &Expr,
-        mut params: Vec<Expr>,
+        mut beside: Beside,
         which: Which,
         pending: &mut Vec<Expr>,
         add: impl FnOnce(&mut Plan) -> Result<usize>,
@@ -136,8 +159,14 @@ impl Lowering {
         if !matches!(base.node(), Node::Source(_)) {
             pending.push(base.clone());
         }
-        pending.extend(params.iter().cloned());
-        params.sort_by_key(Expr::digest);
+        pending.extend(beside.params.iter().cloned());
+        for table in &beside.tables {
+            if let Node::Probe(probe) = table.node() {
+                pending.push(probe.table.clone());
+            }
+        }
+        beside.params.sort_by_key(Expr::digest);
+        beside.tables.sort_by_key(Expr::digest);
         let mut h = Hasher::new("stage");
         h.digest(base.digest());
         match which {
@@ -145,11 +174,11 @@ impl Lowering {
             Which::First(n) => h.number(1).number(n as u64),
             Which::Last => h.number(2),
         };
-        for param in &params {
-            h.digest(param.digest());
+        for expr in beside.params.iter().chain(&beside.tables) {
+            h.digest(expr.digest());
         }
         let stage = *self.stage_ids.entry(h.finish()).or_insert_with(|| {
-            let plan = Some(Plan::new(base.clone(), params));
+            let plan = Some(Plan::new(base.clone(), beside));
             self.stages.push(Stage { plan, which, layer: None, sinks: 0 });
             self.stages.len() - 1
         });
@@ -165,7 +194,7 @@ impl Lowering {
         if let Some(layer) = self.layers.get(&expr.digest()) {
             return Ok(layer.clone());
         }
-        let name = Key::from(expr.name());
+        let name = self.names.get(&expr.digest()).cloned().unwrap_or_else(|| Key::from(expr.name()));
         let request = self.requests.get(&expr.digest()).copied();
         let layer = match request {
             Some(Request::Sink { stage, sink }) => self.sink_layer(expr, name, stage, sink)?,
@@ -292,6 +321,12 @@ impl Lowering {
             inputs.push(self.frames(param)?);
             reads.push(Read { input: inputs.len() as u32 - 1, axes: vec![Axis::At(0)] });
         }
+        for table in &plan.tables.clone() {
+            if let Node::Probe(probe) = table.node() {
+                inputs.push(self.table(probe)?);
+                reads.push(Read { input: inputs.len() as u32 - 1, axes: vec![Axis::At(0)] });
+            }
+        }
         // One sink of rows: the stage's tasks are the partitions themselves.
         let is_rows = plan.sinks.len() == 1
             && matches!(plan.sinks[0], plan::Sink::Append { .. })
@@ -307,6 +342,19 @@ impl Lowering {
         let rule = Rule::Grid { shape: vec![work.len()], reads };
         let built = layer(name, inputs, rule, Arc::new(work));
         self.stages[stage].layer = Some(built.clone());
+        Ok(built)
+    }
+
+    /// The one task that makes the table of a join.
+    fn table(&mut self, probe: &Probe) -> Result<LayerRef> {
+        let digest = probe.table_digest();
+        if let Some(layer) = self.tables.get(&digest) {
+            return Ok(layer.clone());
+        }
+        let rows = self.frames(&probe.table)?;
+        let work = Build { keys: probe.table_keys.clone(), columns: probe.taken() };
+        let built = gather(Key::from(format!("merge-table-{digest:032x}")), rows, Arc::new(work));
+        self.tables.insert(digest, built.clone());
         Ok(built)
     }
 

@@ -17,6 +17,7 @@ use weft_graph::Key;
 use crate::aggregate::Spec;
 use crate::error::ExprError;
 use crate::expr::{Arg, Expr, Node};
+use crate::join::{How, Probe};
 use crate::kernel::{BinaryOp, Op};
 use crate::scalar::Literal;
 use crate::source::Bound;
@@ -31,6 +32,11 @@ pub type NodeId = usize;
 pub enum PlanNode {
     /// Column of the base, by its position in the base's schema.
     Input(usize),
+    /// A column that a join took from its table, which is born in the join's space.
+    Joined {
+        space: usize,
+        column: usize,
+    },
     Op {
         op: Op,
         args: Vec<PlanArg>,
@@ -48,12 +54,21 @@ pub enum PlanArg {
 /// Rows that are processed together.
 #[derive(Debug)]
 pub struct Space {
-    /// The space whose rows are filtered, and the mask; `None`: the base's own rows.
-    pub parent: Option<(usize, NodeId)>,
+    /// The space whose rows it is made of, and how; `None`: the base's own rows.
+    pub parent: Option<(usize, Derive)>,
     /// Nodes to compute here, in order. Inputs are among them.
     pub needed: Vec<NodeId>,
     /// Whether somebody below needs the rows' labels.
     pub index: bool,
+}
+
+/// How the rows of a space come from those of another.
+#[derive(Debug)]
+pub enum Derive {
+    /// Those where a mask is true.
+    Filter(NodeId),
+    /// Each as often as it has matches in a table, given by its position in [`Plan::tables`].
+    Probe { table: usize, keys: Vec<NodeId>, how: How },
 }
 
 /// What becomes of the rows of a space.
@@ -76,6 +91,8 @@ pub struct Plan {
     pub base: Expr,
     pub nodes: Vec<PlanNode>,
     pub params: Vec<Expr>,
+    /// Probes whose tables the pass looks things up in.
+    pub tables: Vec<Expr>,
     pub spaces: Vec<Space>,
     pub sinks: Vec<Sink>,
     node_ids: HashMap<u128, NodeId, ahash::RandomState>,
@@ -94,6 +111,7 @@ pub fn base(expr: &Expr) -> &Expr {
             | Node::Assign { input, .. }
             | Node::Rename { input, .. }
             | Node::Filter { input, .. } => input,
+            Node::Probe(probe) => &probe.rows,
             Node::Table { columns } => match columns.first() {
                 Some((_, series)) => series,
                 None => return current,
@@ -114,8 +132,17 @@ fn rows_of(args: &[Arg]) -> Option<&Expr> {
     })
 }
 
-/// The scalars that the row-by-row steps of `expr` need.
-pub fn params(expr: &Expr, found: &mut Vec<Expr>) {
+/// What a pass needs beside the rows of its base.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// Scalars.
+    pub params: Vec<Expr>,
+    /// Probes.
+    pub tables: Vec<Expr>,
+}
+
+/// What the row-by-row steps of `expr` need.
+pub fn beside(expr: &Expr, found: &mut Beside) {
     let mut seen = HashMap::<u128, (), ahash::RandomState>::default();
     let stop = base(expr).digest();
     let mut pending = vec![expr.clone()];
@@ -132,12 +159,20 @@ pub fn params(expr: &Expr, found: &mut Vec<Expr>) {
                 pending.extend(columns.iter().map(|(_, series)| series.clone()));
             }
             Node::Filter { input, mask } => pending.extend([input.clone(), mask.clone()]),
+            Node::Probe(probe) => {
+                if !found.tables.contains(&expr) {
+                    found.tables.push(expr.clone());
+                }
+                pending.push(probe.rows.clone());
+            }
             Node::Table { columns } => pending.extend(columns.iter().map(|(_, series)| series.clone())),
             Node::Elementwise { args, .. } => {
                 for arg in args {
                     match arg {
                         Arg::Series(series) => pending.push(series.clone()),
-                        Arg::Broadcast(scalar) if !found.contains(scalar) => found.push(scalar.clone()),
+                        Arg::Broadcast(scalar) if !found.params.contains(scalar) => {
+                            found.params.push(scalar.clone());
+                        }
                         _ => {}
                     }
                 }
@@ -148,13 +183,15 @@ pub fn params(expr: &Expr, found: &mut Vec<Expr>) {
 }
 
 impl Plan {
-    pub fn new(base: Expr, params: Vec<Expr>) -> Self {
+    pub fn new(base: Expr, beside: Beside) -> Self {
+        let Beside { params, tables } = beside;
         let mut space_ids = HashMap::default();
         space_ids.insert(base.space(), 0);
         Plan {
             base,
             nodes: Vec::new(),
             params,
+            tables,
             spaces: vec![Space { parent: None, needed: Vec::new(), index: false }],
             sinks: Vec::new(),
             node_ids: HashMap::default(),
@@ -211,11 +248,27 @@ impl Plan {
                     None => Err(ExprError::Invalid("an operation without rows".into())),
                 };
             }
+            Node::Probe(probe) => return self.probe(expr, probe),
             _ => return Err(ExprError::Invalid(format!("{} is not of these rows", expr.name()))),
         };
         let parent = self.space(input)?;
-        let mask = self.column(mask, 0)?;
-        self.spaces.push(Space { parent: Some((parent, mask)), needed: Vec::new(), index: false });
+        let derive = Derive::Filter(self.column(mask, 0)?);
+        self.spaces.push(Space { parent: Some((parent, derive)), needed: Vec::new(), index: false });
+        self.space_ids.insert(expr.space(), self.spaces.len() - 1);
+        Ok(self.spaces.len() - 1)
+    }
+
+    fn probe(&mut self, expr: &Expr, probe: &Probe) -> Result<usize> {
+        let parent = self.space(&probe.rows)?;
+        let keys = probe
+            .row_keys
+            .iter()
+            .map(|key| self.column(&probe.rows, position(&probe.rows, key)?))
+            .collect::<Result<_>>()?;
+        let table = self.tables.iter().position(|table| table == expr);
+        let table = table.ok_or_else(|| ExprError::Invalid(format!("{} was not asked for", expr.name())))?;
+        let derive = Derive::Probe { table, keys, how: probe.how };
+        self.spaces.push(Space { parent: Some((parent, derive)), needed: Vec::new(), index: false });
         self.space_ids.insert(expr.space(), self.spaces.len() - 1);
         Ok(self.spaces.len() - 1)
     }
@@ -252,6 +305,16 @@ impl Plan {
                     series
                 }
                 Node::Elementwise { op, args } => return self.elementwise(current, op, args),
+                Node::Probe(probe) => {
+                    let wanted = &probe.columns[at];
+                    if wanted.from_table {
+                        let column = probe.columns[..at].iter().filter(|column| column.from_table).count();
+                        let space = self.space(current)?;
+                        return Ok(self.node(PlanNode::Joined { space, column }));
+                    }
+                    at = position(&probe.rows, &wanted.source)?;
+                    &probe.rows
+                }
                 _ => return Err(ExprError::Invalid(format!("{} is not of these rows", current.name()))),
             };
         }
@@ -287,6 +350,9 @@ impl Plan {
         match &node {
             PlanNode::Input(column) => {
                 h.number(0).number(*column as u64);
+            }
+            PlanNode::Joined { space, column } => {
+                h.number(2).number(*space as u64).number(*column as u64);
             }
             PlanNode::Op { op, args } => {
                 h.number(1);
@@ -338,14 +404,25 @@ impl Plan {
                     }
                 }
             }
-            if let Some((parent, mask)) = self.spaces[space].parent {
-                wanted[parent][mask] = true;
+            if let Some((parent, derive)) = &self.spaces[space].parent {
+                let parent = *parent;
+                match derive {
+                    Derive::Filter(mask) => wanted[parent][*mask] = true,
+                    Derive::Probe { keys, .. } => keys.iter().for_each(|&key| wanted[parent][key] = true),
+                }
                 for (id, node) in self.nodes.iter().enumerate() {
-                    if wanted[space][id] && matches!(node, PlanNode::Input(_)) {
+                    let moves = match node {
+                        PlanNode::Input(_) => true,
+                        PlanNode::Joined { space: born, .. } => *born != space,
+                        PlanNode::Op { .. } => false,
+                    };
+                    if wanted[space][id] && moves {
                         wanted[parent][id] = true;
                     }
                 }
-                self.spaces[parent].index |= self.spaces[space].index;
+                // The rows of a join are numbered anew.
+                let passes_on = matches!(derive, Derive::Filter(_));
+                self.spaces[parent].index |= self.spaces[space].index && passes_on;
             }
             self.spaces[space].needed = (0..self.nodes.len()).filter(|&id| wanted[space][id]).collect();
         }
@@ -359,13 +436,15 @@ impl Plan {
             let fed = self.sinks.iter().any(|sink| match sink {
                 Sink::Append { space, .. } | Sink::Aggregate { space, .. } => *space == current,
             });
-            let mut below = self.spaces.iter().enumerate().filter_map(|(child, space)| match space.parent {
-                Some((parent, mask)) if parent == current => Some((child, mask)),
+            let mut below = self.spaces.iter().enumerate().filter_map(|(child, space)| match &space.parent {
+                Some((parent, derive)) if *parent == current => Some((child, derive)),
                 _ => None,
             });
             match (below.next(), below.next()) {
-                (Some((child, mask)), None) if !fed => {
-                    self.conditions(mask, &mut found);
+                (Some((child, derive)), None) if !fed => {
+                    if let Derive::Filter(mask) = derive {
+                        self.conditions(*mask, &mut found);
+                    }
                     current = child;
                 }
                 _ => return found,
@@ -378,7 +457,7 @@ impl Plan {
         let PlanNode::Op { op: Op::Binary(op), args } = &self.nodes[mask] else { return };
         let column = |id: NodeId| match self.nodes[id] {
             PlanNode::Input(column) => Some(column),
-            PlanNode::Op { .. } => None,
+            _ => None,
         };
         match (op, &args[..]) {
             (BinaryOp::And, [PlanArg::Node(left), PlanArg::Node(right)]) => {
@@ -404,7 +483,7 @@ impl Plan {
             .iter()
             .filter_map(|&id| match self.nodes[id] {
                 PlanNode::Input(column) => Some(column),
-                PlanNode::Op { .. } => None,
+                _ => None,
             })
             .collect();
         columns.sort_unstable();

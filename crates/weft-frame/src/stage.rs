@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int64Array, UInt32Array};
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
-use weft_data::{Column, DType, Frame, Index, Kind, TaskError};
+use weft_data::{Column, DType, Frame, Index, Kind, Object, TaskError};
 use weft_graph::Key;
 
 use crate::aggregate::Aggregator;
 use crate::error::ExprError;
+use crate::join::table::{LookUp, Matches};
+use crate::join::{self, How};
 use crate::kernel::{self, Operand, Vector};
-use crate::plan::{Limit, Plan, PlanArg, PlanNode, Sink};
+use crate::plan::{Derive, Limit, Plan, PlanArg, PlanNode, Sink};
 use crate::scalar::Literal;
 
 type Result<T> = std::result::Result<T, ExprError>;
@@ -24,6 +26,9 @@ pub struct Pass<'a> {
     /// The columns that batches bring, by position in the base's schema.
     columns: Vec<usize>,
     params: Vec<Literal>,
+    tables: Vec<Arc<dyn Object>>,
+    /// Rows that each space has had so far.
+    passed: Vec<usize>,
     sinks: Vec<SinkState>,
     /// Values of nodes, for each space; emptied after each batch.
     registers: Vec<Vec<Option<Vector>>>,
@@ -52,7 +57,13 @@ enum Labels {
 }
 
 impl<'a> Pass<'a> {
-    pub fn new(plan: &'a Plan, columns: Vec<usize>, params: Vec<Literal>) -> Self {
+    /// `tables` hold the [`LookUp`]s of the plan's tables.
+    pub fn new(
+        plan: &'a Plan,
+        columns: Vec<usize>,
+        params: Vec<Literal>,
+        tables: Vec<Arc<dyn Object>>,
+    ) -> Self {
         let sinks = plan
             .sinks
             .iter()
@@ -64,7 +75,8 @@ impl<'a> Pass<'a> {
             })
             .collect();
         let registers = vec![vec![None; plan.nodes.len()]; plan.spaces.len()];
-        Pass { plan, columns, params, sinks, registers }
+        let passed = vec![0; plan.spaces.len()];
+        Pass { plan, columns, params, tables, passed, sinks, registers }
     }
 
     /// Takes a batch. Returns whether more rows are wanted.
@@ -73,14 +85,25 @@ impl<'a> Pass<'a> {
         let mut rows = vec![0; plan.spaces.len()];
         let mut labels: Vec<Option<Labels>> = vec![None; plan.spaces.len()];
         for (s, space) in plan.spaces.iter().enumerate() {
-            let predicate = match space.parent {
+            let moved = match &space.parent {
                 None => {
                     rows[s] = batch.rows();
                     labels[s] = space.index.then(|| labels_of(&batch.index));
                     None
                 }
-                Some((parent, mask)) => {
-                    let mask = self.register(parent, mask)?;
+                Some((parent, Derive::Probe { table, keys, how })) => {
+                    let keys: Result<Vec<Vector>> =
+                        keys.iter().map(|&id| self.register(*parent, id).cloned()).collect();
+                    let moved = look_up(self.look_up(*table)?, &keys?, rows[*parent], *how)?;
+                    rows[s] = moved.rows(rows[*parent]);
+                    let start = self.passed[s] as i64;
+                    labels[s] = space.index.then_some(Labels::Range { start, step: 1 });
+                    self.passed[s] += rows[s];
+                    Some((*parent, moved))
+                }
+                Some((parent, Derive::Filter(mask))) => {
+                    let parent = *parent;
+                    let mask = self.register(parent, *mask)?;
                     // What is missing in a mask does not pass.
                     let bits = match mask.values.nulls() {
                         Some(nulls) => mask.bools()? & nulls.inner(),
@@ -92,15 +115,26 @@ impl<'a> Pass<'a> {
                     if let (true, Some(own)) = (space.index, &labels[parent]) {
                         labels[s] = Some(own.filter(&mask, &predicate)?);
                     }
-                    Some((parent, predicate))
+                    Some((parent, Moved::Filtered(predicate)))
                 }
             };
             for &id in &space.needed {
                 let value = match &plan.nodes[id] {
-                    PlanNode::Input(column) => match &predicate {
-                        Some((parent, predicate)) => filtered(self.register(*parent, id)?, predicate)?,
-                        None => self.input(batch, *column)?,
+                    PlanNode::Joined { space, column } if *space == s => match &moved {
+                        Some((_, Moved::Matched { found, .. })) => {
+                            let table = self.table_of(s)?;
+                            join::take_or_missing(&table.columns()[*column], found)?
+                        }
+                        _ => return Err(ExprError::Invalid("a column of a table without matches".into())),
                     },
+                    PlanNode::Input(_) | PlanNode::Joined { .. } if moved.is_some() => match &moved {
+                        Some((parent, moved)) => moved.apply(self.register(*parent, id)?)?,
+                        None => return Err(ExprError::Invalid("rows without a parent".into())),
+                    },
+                    PlanNode::Joined { .. } => {
+                        return Err(ExprError::Invalid("a column of a join before it".into()));
+                    }
+                    PlanNode::Input(column) => self.input(batch, *column)?,
                     PlanNode::Op { op, args } => {
                         let args: Result<Vec<Operand<'_>>> = args
                             .iter()
@@ -133,6 +167,20 @@ impl<'a> Pass<'a> {
         self.registers[space][id]
             .as_ref()
             .ok_or_else(|| ExprError::Invalid("a value was used before it was computed".into()))
+    }
+
+    fn look_up(&self, table: usize) -> Result<&LookUp> {
+        let object: Option<&LookUp> =
+            self.tables.get(table).and_then(|object| object.as_any().downcast_ref());
+        object.ok_or_else(|| ExprError::Invalid("a table for looking up is missing".into()))
+    }
+
+    /// The table that space `s` is looked up in.
+    fn table_of(&self, s: usize) -> Result<&LookUp> {
+        match &self.plan.spaces[s].parent {
+            Some((_, Derive::Probe { table, .. })) => self.look_up(*table),
+            _ => Err(ExprError::Invalid("a space without a table".into())),
+        }
     }
 
     fn input(&self, batch: &Frame, column: usize) -> Result<Vector> {
@@ -192,6 +240,48 @@ impl<'a> Pass<'a> {
             })
             .collect()
     }
+}
+
+/// How the rows of a batch get into a space.
+enum Moved {
+    Filtered(FilterPredicate),
+    /// `rows`: of the parent; `None`: all of them, once, in order. `found`: of the table.
+    Matched {
+        rows: Option<UInt32Array>,
+        found: Vec<u32>,
+    },
+}
+
+impl Moved {
+    fn rows(&self, parent: usize) -> usize {
+        match self {
+            Moved::Filtered(predicate) => predicate.count(),
+            Moved::Matched { rows, .. } => rows.as_ref().map_or(parent, UInt32Array::len),
+        }
+    }
+
+    fn apply(&self, vector: &Vector) -> Result<Vector> {
+        match self {
+            Moved::Filtered(predicate) => filtered(vector, predicate),
+            Moved::Matched { rows: None, .. } => Ok(vector.clone()),
+            Moved::Matched { rows: Some(rows), .. } => {
+                let values = arrow_select::take::take(vector.values.as_ref(), rows, None)
+                    .map_err(|error| ExprError::Invalid(error.to_string()))?;
+                Ok(Vector::new(vector.dtype.clone(), values))
+            }
+        }
+    }
+}
+
+fn look_up(table: &LookUp, keys: &[Vector], rows: usize, how: How) -> Result<Moved> {
+    if matches!(how, How::LeftSemi | How::LeftAnti) {
+        let found = table.contains(keys, rows)?;
+        let mask = BooleanArray::new(if how == How::LeftSemi { found } else { !&found }, None);
+        return Ok(Moved::Filtered(FilterBuilder::new(&mask).optimize().build()));
+    }
+    let Matches { rows: own, found } = table.matches(keys, rows, how == How::Left)?;
+    let all = own.len() == rows && own.iter().enumerate().all(|(i, &row)| i as u32 == row);
+    Ok(Moved::Matched { rows: (!all).then(|| UInt32Array::from(own)), found })
 }
 
 fn filtered(vector: &Vector, predicate: &FilterPredicate) -> Result<Vector> {

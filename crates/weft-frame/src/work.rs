@@ -59,6 +59,13 @@ fn frame(value: &Value) -> Result<&Arc<Frame>, TaskError> {
     }
 }
 
+fn object(value: &Value) -> Result<Arc<dyn Object>, TaskError> {
+    match value {
+        Value::Object(object) => Ok(object.clone()),
+        _ => Err(TaskError::native(ErrorKind::Runtime, "expected a table for looking up")),
+    }
+}
+
 /// One pass over a partition for all sinks of a plan.
 pub struct StageWork {
     plan: Plan,
@@ -109,10 +116,12 @@ impl StageWork {
             Node::Source(source) => Some(source),
             _ => None,
         };
-        let (rows, params) = inputs.split_at(from_source.is_none() as usize);
+        let (rows, beside) = inputs.split_at(from_source.is_none() as usize);
+        let (params, tables) = beside.split_at(self.plan.params.len());
+        let tables: Result<Vec<Arc<dyn Object>>, TaskError> = tables.iter().map(object).collect();
         let params: Result<Vec<Literal>, TaskError> =
             params.iter().map(|value| scalar(frame(value)?)).collect();
-        let mut pass = Pass::new(&self.plan, self.columns.clone(), params?);
+        let mut pass = Pass::new(&self.plan, self.columns.clone(), params?, tables?);
         match (from_source, rows) {
             (Some(source), _) => {
                 let (bounds, with_index) = (self.plan.bounds(), self.plan.spaces[0].index);
@@ -128,8 +137,9 @@ impl StageWork {
 
     fn feed(&self, pass: &mut Pass<'_>, frame: &Frame) -> Result<(), TaskError> {
         // Rows that are only passed on need not be cut and put together again.
-        let keeps_rows =
-            self.plan.sinks.iter().any(|sink| matches!(sink, Sink::Append { limit: Limit::All, .. }));
+        let keeps_rows = self.plan.sinks.iter().any(|sink| {
+            matches!(sink, Sink::Append { limit: Limit::All, .. }) && self.plan.tables.is_empty()
+        });
         if keeps_rows || frame.rows() <= BATCH {
             pass.batch(frame)?;
             return Ok(());

@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString};
 use weft_data::{DType, Kind, LayerRef, TimeUnit};
 use weft_frame::{
-    Agg, Arg, BinaryOp, CsvTable, DtField, Expr, ExprError, Func, Literal, Node, Op, Scalar, UnaryOp, lower,
+    Agg, Arg, BinaryOp, CsvTable, DtField, Expr, ExprError, Func, Literal, Node, Op, Scalar, TextOp, UnaryOp,
+    lower,
 };
 use weft_graph::Key;
 
@@ -376,6 +377,54 @@ impl FrameExpr {
     fn dt(&self, field: &str) -> PyResult<Self> {
         let field = DtField::from_name(field).ok_or_else(|| unsupported(format!("dt.{field}")))?;
         wrap(self.expr.dt(field))
+    }
+
+    /// A method of text: ``startswith``, ``endswith`` (a text or several), ``contains`` (a pattern, and whether
+    /// it is a regular expression), ``slice`` (start, stop), ``len``, ``lower``, ``upper``, ``strip``.
+    #[pyo3(signature = (method, *args))]
+    fn text(&self, method: &str, args: &Bound<'_, pyo3::types::PyTuple>) -> PyResult<Self> {
+        let texts = || -> PyResult<Vec<String>> {
+            match args.get_item(0)?.extract::<String>() {
+                Ok(text) => Ok(vec![text]),
+                Err(_) => args.get_item(0)?.extract().map_err(|_| unsupported("texts of another kind")),
+            }
+        };
+        let op = match (method, args.len()) {
+            ("startswith", 1) => TextOp::StartsWith(texts()?),
+            ("endswith", 1) => TextOp::EndsWith(texts()?),
+            ("contains", 2) => {
+                let pattern: String =
+                    args.get_item(0)?.extract().map_err(|_| unsupported("a compiled pattern"))?;
+                let op = TextOp::contains(&pattern, args.get_item(1)?.is_truthy()?);
+                op.ok_or_else(|| unsupported(format!("the pattern {pattern}")))?
+            }
+            ("slice", 2) => {
+                let bound = |i: usize| -> PyResult<Option<i64>> {
+                    args.get_item(i)?.extract().map_err(|_| unsupported("bounds of another kind"))
+                };
+                TextOp::Slice { start: bound(0)?, stop: bound(1)? }
+            }
+            ("len", 0) => TextOp::Len,
+            ("lower", 0) => TextOp::Lower,
+            ("upper", 0) => TextOp::Upper,
+            ("strip", 0) => TextOp::Strip,
+            _ => return Err(unsupported(format!("str.{method}"))),
+        };
+        wrap(Expr::elementwise(Op::Text(op), vec![Arg::from(&self.expr)]))
+    }
+
+    /// The row labels as columns of these names and dtypes; with none they are dropped.
+    fn reset_index(&self, levels: Vec<(Bound<'_, PyAny>, String)>) -> PyResult<Self> {
+        let levels = levels
+            .iter()
+            .map(|(label, dtype)| Ok((label_from_py(label)?, dtype_from_name(dtype)?)))
+            .collect::<PyResult<_>>()?;
+        wrap(self.expr.reset_index(levels))
+    }
+
+    /// How many rows there are at most, as a guess; None if nothing is known.
+    fn estimated_rows(&self) -> Option<usize> {
+        self.expr.estimated_rows()
     }
 
     fn fillna(&self, value: &Bound<'_, PyAny>) -> PyResult<Self> {

@@ -146,7 +146,87 @@ class StringAccessor(_Accessor):
 
     _accessor_name = "str"
 
+    def _native(self, called: Any, fallback: Any, method: str, *args: Any) -> Any:
+        """What Rust makes of it; else ``fallback()``. ``called`` gives pandas' meta on a sample."""
+        series = self._series
+        try:
+            expr = series.expr.text(method, *args)
+        except Unsupported:
+            return fallback()
+        meta = _meta.make_meta(called(_meta.meta_nonempty(series._meta).str))
+        return series._like(expr, meta) if meta.dtype == expr.schema[0][1] else fallback()
+
+    def startswith(self, pat: Any, na: Any = _meta.NO_DEFAULT) -> Any:
+        """Whether texts start with ``pat``, a text or a tuple of them."""
+        return self._affix("startswith", pat, na)
+
+    def endswith(self, pat: Any, na: Any = _meta.NO_DEFAULT) -> Any:
+        """Whether texts end with ``pat``, a text or a tuple of them."""
+        return self._affix("endswith", pat, na)
+
+    def _affix(self, method: str, pat: Any, na: Any) -> Any:
+        given = {} if na is _meta.NO_DEFAULT else {"na": na}
+
+        def fallback() -> Any:
+            return super(StringAccessor, self).__getattr__(method)(pat, **given)
+
+        if na is not _meta.NO_DEFAULT and na is not False:
+            return fallback()
+        texts = list(pat) if isinstance(pat, tuple) else pat
+        return self._native(lambda s: getattr(s, method)(pat, **given), fallback, method, texts)
+
+    def contains(
+        self, pat: Any, case: bool = True, flags: int = 0, na: Any = _meta.NO_DEFAULT, regex: bool = True
+    ) -> Any:
+        """Whether texts contain ``pat``, a regular expression or, with ``regex=False``, a text."""
+        given: dict[str, Any] = {"case": case, "flags": flags, "regex": regex}
+        if na is not _meta.NO_DEFAULT:
+            given["na"] = na
+
+        def fallback() -> Any:
+            return super(StringAccessor, self).__getattr__("contains")(pat, **given)
+
+        if not case or flags or na is not _meta.NO_DEFAULT and na is not False:
+            return fallback()
+        return self._native(lambda s: s.contains(pat, **given), fallback, "contains", pat, bool(regex))
+
+    def slice(self, start: Any = None, stop: Any = None, step: Any = None) -> Any:
+        """Characters ``start:stop:step`` of texts."""
+
+        def fallback() -> Any:
+            return super(StringAccessor, self).__getattr__("slice")(start, stop, step)
+
+        if step not in (None, 1):
+            return fallback()
+        return self._native(lambda s: s.slice(start, stop), fallback, "slice", start, stop)
+
+    def len(self) -> Any:
+        """Number of characters."""
+        return self._plain("len")
+
+    def lower(self) -> Any:
+        """Texts in lower case."""
+        return self._plain("lower")
+
+    def upper(self) -> Any:
+        """Texts in upper case."""
+        return self._plain("upper")
+
+    def strip(self, to_strip: Any = None) -> Any:
+        """Texts without white space, or without some characters, at both ends."""
+        if to_strip is not None:
+            return super().__getattr__("strip")(to_strip)
+        return self._plain("strip")
+
+    def _plain(self, method: str) -> Any:
+        def fallback() -> Any:
+            return super(StringAccessor, self).__getattr__(method)()
+
+        return self._native(lambda s: getattr(s, method)(), fallback, method)
+
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice) and key.step in (None, 1):
+            return self.slice(key.start, key.stop)
         return blockwise(_str_getitem, self._series, key, label="str-getitem")
 
     def split(self, pat: Any = None, n: int = -1, expand: bool = False) -> Any:

@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weft.dataframe import _merge, _meta, _ops, _reductions, _shuffle, _sort, _whole
+from weft.dataframe import _convert, _merge, _meta, _ops, _reductions, _shuffle, _sort, _whole
 from weft.dataframe._base import FrameBase, array_ufunc
-from weft.dataframe._collection import Collection, blockwise, host, map_partitions, wraps
+from weft.dataframe._collection import (
+    Collection,
+    blockwise,
+    host,
+    map_partitions,
+    new_collection,
+    wraps,
+)
 from weft.dataframe._indexing import ILoc
 from weft.dataframe._native import Unsupported
 from weft.dataframe._reductions import reduction
@@ -334,7 +341,15 @@ class DataFrame(FrameBase):
 
     def reset_index(self, drop: bool = False) -> Any:
         """The index as a column; each partition counts from zero."""
-        return self._method("reset_index", drop=drop, divisions=None)
+        meta = self._meta.reset_index(drop=drop)
+        count = 0 if drop else self._meta.index.nlevels
+        levels = [(label, _convert.dtype_name(meta[label].dtype)) for label in meta.columns[:count]]
+        try:
+            if not meta.columns.is_unique or any(dtype is None for _, dtype in levels):
+                raise NotImplementedError("labels that only pandas can hold")
+            return new_collection(self._expr.reset_index(levels), meta)
+        except Unsupported:
+            return self._method("reset_index", drop=drop, divisions=None)
 
     def select_dtypes(self, include: Any = None, exclude: Any = None) -> Any:
         """The columns of some dtypes."""

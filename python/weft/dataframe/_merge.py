@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from weft import config
+from weft._engine import memory_limit
 from weft._weft import frame_join
 from weft.dataframe import _convert, _meta
 from weft.dataframe._collection import Collection, blockwise, new_collection
@@ -198,10 +200,9 @@ class _Join:
             return self._meet(
                 _cut(left, divisions, self.left_keys), _cut(right, divisions, self.right_keys), divisions
             )
-        if self._is_broadcast(broadcast):
-            small, keys = (
-                (left, self.left_keys) if left.npartitions < right.npartitions else (right, self.right_keys)
-            )
+        side = self._broadcast_side(broadcast)
+        if side is not None:
+            small, keys = (left, self.left_keys) if side == "left" else (right, self.right_keys)
             one = by_hash(small, keys, 1)
             return self._meet(*((one, right) if small is left else (left, one)), None)
         n = int(npartitions or most)
@@ -235,16 +236,27 @@ class _Join:
             return min(both), max(both)
         return None
 
-    def _is_broadcast(self, broadcast: bool | float | None) -> bool:
+    def _broadcast_side(self, broadcast: bool | float | None) -> str | None:
+        """The side that every partition of the other is to meet as a whole, if there is one."""
         left, right = self.left, self.right
+        allowed = {"left": ("inner", "right"), "right": ("inner", "left", "leftsemi", "leftanti")}
+        if broadcast is False:
+            return None
+        if broadcast is None and self._native_keys()[0]:
+            # Looked up in Rust, whatever is small enough to be held once.
+            sizes = {"right": _size(right), "left": _size(left)}
+            known = {side: size for side, size in sizes.items() if size is not None}
+            for side in sorted(known, key=lambda side: known[side]):
+                if self.how in allowed[side] and known[side] <= _broadcast_limit():
+                    return side
         side = "left" if left.npartitions < right.npartitions else "right"
-        allowed = {"left": ("inner", "right"), "right": ("inner", "left", "leftsemi", "leftanti")}[side]
-        if self.how not in allowed or broadcast is False:
-            return False
+        if self.how not in allowed[side]:
+            return None
         if broadcast is True:
-            return True
+            return side
         low, high = sorted([left.npartitions, right.npartitions])
-        return low < math.log2(high) * (broadcast if isinstance(broadcast, float) else 0.5)
+        few = low < math.log2(high) * (broadcast if isinstance(broadcast, float) else 0.5)
+        return side if few else None
 
     def _native_keys(self) -> tuple[bool, list[str | None]]:
         """Whether Rust may move both sides, and as what it hashes the keys."""
@@ -331,6 +343,21 @@ class _Join:
 _PLAIN = {
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "str",
 }  # fmt: skip
+
+
+def _size(df: Any) -> int | None:
+    """Bytes of a table, by a guess from above at its rows."""
+    rows = df.expr.estimated_rows()
+    if rows is None:
+        return None
+    widths = (24 if dtype == "str" else 8 for _, dtype in df.expr.schema)
+    return int(rows) * (8 + sum(widths))
+
+
+def _broadcast_limit() -> int:
+    """Bytes of the largest table that is looked up as a whole: part of the memory there may be."""
+    limit = memory_limit(config.get("memory.limit", None))
+    return 2**28 if limit is None else min(2**28, limit // 8)
 
 
 def _is_number(name: str) -> bool:

@@ -374,7 +374,7 @@ fn make_room(low: &mut i64, table: &mut Vec<u32>, range: (i64, i64)) -> bool {
 }
 
 /// Integers, bools and times as int64 (uint64 by its bits).
-pub(super) fn integers(vector: &Vector) -> Result<std::borrow::Cow<'_, [i64]>> {
+pub(crate) fn integers(vector: &Vector) -> Result<std::borrow::Cow<'_, [i64]>> {
     match &vector.dtype {
         DType::Datetime { .. } | DType::Timedelta(_) => Ok(vector.slice::<Int64Type>()?.into()),
         DType::Arrow(_) => crate::kernel::arrow::to_integers(vector).map(Into::into),

@@ -11,7 +11,7 @@ mod numeric;
 mod state;
 
 pub use aggregator::{Aggregator, Spec};
-pub(crate) use encode::NONE;
+pub(crate) use encode::{NONE, integers};
 pub(crate) use group::Grouper;
 
 /// An aggregation of a column. Missing values are skipped.

@@ -3,7 +3,9 @@
 //! The partitions must belong together: shuffled by the same keys, cut at the same boundaries, or
 //! one side a single partition that every partition of the other meets.
 
+mod probe;
 mod rows;
+pub(crate) mod table;
 mod work;
 
 use weft_data::{DType, Kind, LayerRef};
@@ -12,7 +14,11 @@ use weft_graph::Key;
 use crate::error::ExprError;
 use crate::exchange::{Exchange, KeyRef, aligned, names};
 use crate::expr::{Expr, Field, Schema};
+use crate::optimize::Columns;
 use weft_data::Hasher;
+
+pub use probe::{Probe, ProbeColumn};
+pub(crate) use work::take_or_missing;
 
 type Result<T> = std::result::Result<T, ExprError>;
 
@@ -158,6 +164,15 @@ fn dtype_of<'a>(table: &'a Expr, label: &Key) -> Result<&'a DType> {
     }
 }
 
+/// A side that has one partition; what is only put together for the join, in its own partitions.
+fn gathered(side: &Expr) -> Option<Expr> {
+    match side.node() {
+        _ if side.npartitions() != 1 => None,
+        crate::expr::Node::Exchange(step) => Some(step.gathers().unwrap_or_else(|| side.clone())),
+        _ => Some(side.clone()),
+    }
+}
+
 impl Exchange for Join {
     fn tag(&self) -> &str {
         "merge"
@@ -190,6 +205,52 @@ impl Exchange for Join {
 
     fn describe(&self) -> String {
         format!("merge {} on {}", self.spec.how.name(), names(&self.spec.left))
+    }
+
+    fn wants(&self, need: &Columns) -> Vec<Columns> {
+        let mut left = Columns::of_keys(&self.spec.left);
+        let mut right = Columns::of_keys(&self.spec.right);
+        for column in self.spec.columns.iter().filter(|column| need.has(&column.label)) {
+            match column.side {
+                Side::Left => left.add(&column.source),
+                Side::Right => right.add(&column.source),
+                Side::Key(_) => {}
+            }
+        }
+        vec![left, right]
+    }
+
+    fn with_inputs(&self, inputs: Vec<Expr>, need: &Columns, ordered: bool) -> Result<Expr> {
+        let [left, right] = &inputs[..] else {
+            return Err(ExprError::Invalid("a join of other than two tables".into()));
+        };
+        let mut spec = self.spec.clone();
+        spec.columns.retain(|column| need.has(&column.label));
+        let joined = Expr::join(left, right, spec.clone())?;
+        let (left_one, right_one) = (gathered(left), gathered(right));
+        let probe = right_one.and_then(|table| Probe::of(left, &table, &spec, false));
+        // Looked up from the right, rows come in the order of the right side.
+        let smaller = || left.estimated_rows() < right.estimated_rows();
+        let turned = match left_one {
+            Some(table) if !ordered && (right.npartitions() > 1 || smaller()) => {
+                Probe::of(&table, right, &spec, true)
+            }
+            _ => None,
+        };
+        match turned.or(probe) {
+            Some(probe) => Ok(probe.expr(joined.schema().clone())),
+            None => Ok(joined),
+        }
+    }
+
+    fn estimated_rows(&self) -> Option<usize> {
+        let (left, right) = (self.left.estimated_rows(), self.right.estimated_rows());
+        match self.spec.how {
+            How::Left | How::LeftSemi | How::LeftAnti => left,
+            How::Right => right,
+            // As if one side's keys were unique.
+            How::Inner | How::Outer => Some(left?.max(right?)),
+        }
     }
 
     fn layer(&self, name: &Key, inputs: Vec<LayerRef>) -> LayerRef {

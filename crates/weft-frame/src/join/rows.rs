@@ -22,13 +22,14 @@ pub(super) struct Pairs {
 }
 
 /// The rows that have each number.
-struct Listed {
+#[derive(Debug)]
+pub(super) struct Listed {
     starts: Vec<u32>,
     rows: Vec<u32>,
 }
 
 impl Listed {
-    fn new(numbers: &[u32], count: usize) -> Self {
+    pub fn new(numbers: &[u32], count: usize) -> Self {
         let mut starts = vec![0u32; count + 1];
         numbers.iter().for_each(|&number| starts[number as usize + 1] += 1);
         for i in 1..starts.len() {
@@ -44,7 +45,7 @@ impl Listed {
         Listed { starts, rows }
     }
 
-    fn of(&self, number: u32) -> &[u32] {
+    pub fn of(&self, number: u32) -> &[u32] {
         match self.starts.get(number as usize..number as usize + 2) {
             Some(bounds) => &self.rows[bounds[0] as usize..bounds[1] as usize],
             // A number that only the other side has.

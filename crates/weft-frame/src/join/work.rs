@@ -105,35 +105,40 @@ impl Rows {
         Rows { rows, array }
     }
 
-    /// The values of the rows; where there is no row, what pandas has for missing in that dtype, which
-    /// makes floats of integers.
     fn take(&self, vector: &Vector) -> Result<Vector> {
-        if let Some(rows) = &self.array {
-            return plain(vector, rows);
+        match &self.array {
+            Some(rows) => plain(vector, rows),
+            None => take_or_missing(vector, &self.rows),
         }
-        let holes = || -> UInt32Array { self.rows.iter().map(|&row| (row != NONE).then_some(row)).collect() };
-        match &vector.dtype {
-            DType::Str | DType::Nullable(_) | DType::Arrow(_) => plain(vector, &holes()),
-            DType::Datetime { .. } | DType::Timedelta(_) => {
-                let values = vector.slice::<Int64Type>()?;
-                let values =
-                    self.rows.iter().map(|&row| if row == NONE { NAT } else { values[row as usize] });
-                Ok(Vector::from_vec::<Int64Type>(vector.dtype.clone(), values.collect()))
-            }
-            DType::Float32 => {
-                let values = vector.slice::<Float32Type>()?;
-                let values =
-                    self.rows.iter().map(|&row| if row == NONE { f32::NAN } else { values[row as usize] });
-                Ok(Vector::from_vec::<Float32Type>(DType::Float32, values.collect()))
-            }
-            dtype => with_number!(dtype, T => {
-                let values = vector.slice::<T>()?;
-                let values = self.rows.iter().map(|&row| match row {
-                    NONE => f64::NAN,
-                    row => values[row as usize].to::<f64>(),
-                });
-                Ok(Vector::from_vec::<Float64Type>(DType::Float64, values.collect()))
-            }, other => ExprError::unsupported(format!("missing values in a column of {other}"))),
+    }
+}
+
+/// The values of some rows; where there is no row ([`NONE`]), what pandas has for missing in that dtype, which
+/// makes floats of integers.
+pub(crate) fn take_or_missing(vector: &Vector, rows: &[u32]) -> Result<Vector> {
+    if !rows.contains(&NONE) {
+        return plain(vector, &UInt32Array::from(rows.to_vec()));
+    }
+    let holes = || -> UInt32Array { rows.iter().map(|&row| (row != NONE).then_some(row)).collect() };
+    match &vector.dtype {
+        DType::Str | DType::Nullable(_) | DType::Arrow(_) => plain(vector, &holes()),
+        DType::Datetime { .. } | DType::Timedelta(_) => {
+            let values = vector.slice::<Int64Type>()?;
+            let values = rows.iter().map(|&row| if row == NONE { NAT } else { values[row as usize] });
+            Ok(Vector::from_vec::<Int64Type>(vector.dtype.clone(), values.collect()))
         }
+        DType::Float32 => {
+            let values = vector.slice::<Float32Type>()?;
+            let values = rows.iter().map(|&row| if row == NONE { f32::NAN } else { values[row as usize] });
+            Ok(Vector::from_vec::<Float32Type>(DType::Float32, values.collect()))
+        }
+        dtype => with_number!(dtype, T => {
+            let values = vector.slice::<T>()?;
+            let values = rows.iter().map(|&row| match row {
+                NONE => f64::NAN,
+                row => values[row as usize].to::<f64>(),
+            });
+            Ok(Vector::from_vec::<Float64Type>(DType::Float64, values.collect()))
+        }, other => ExprError::unsupported(format!("missing values in a column of {other}"))),
     }
 }

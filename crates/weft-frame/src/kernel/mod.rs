@@ -17,10 +17,12 @@ mod coded;
 mod compare;
 mod datetime;
 mod shape;
+mod text;
 mod vector;
 
 pub(crate) use shape::float_bits;
 pub use shape::{filter, take};
+pub use text::TextOp;
 pub(crate) use vector::with_number;
 pub use vector::{NAT, Number, Operand, Vector, concat, empty, repeat, to_dtype};
 
@@ -100,6 +102,7 @@ pub enum Op {
     ClipUpper,
     /// To this many decimals.
     Round(i32),
+    Text(TextOp),
 }
 
 impl UnaryOp {
@@ -289,6 +292,7 @@ impl Op {
             Op::Where => "where",
             Op::ClipLower | Op::ClipUpper => "clip",
             Op::Round(_) => "round",
+            Op::Text(op) => op.name(),
         }
     }
 
@@ -308,6 +312,10 @@ impl Op {
             Op::ClipLower => hasher.text("clip_lower"),
             Op::ClipUpper => hasher.text("clip_upper"),
             Op::Round(decimals) => hasher.text("round").number(*decimals as u64),
+            Op::Text(op) => {
+                op.hash(hasher);
+                hasher
+            }
         };
     }
 }
@@ -345,6 +353,7 @@ pub fn run(op: &Op, args: &[Operand<'_>], rows: usize) -> Result<Vector, ExprErr
             shape::clip(vector, bound, false)
         }
         (Op::Round(decimals), [Operand::Vector(vector)]) => shape::round(vector, *decimals),
+        (Op::Text(op), [Operand::Vector(vector)]) => text::run(op, vector),
         _ => ExprError::unsupported(format!("{} of these arguments", op.name())),
     }
 }

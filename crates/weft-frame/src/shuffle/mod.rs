@@ -25,6 +25,7 @@ use weft_graph::{Axis, Key, Read, Rule};
 use crate::error::ExprError;
 use crate::exchange::{Exchange, KeyRef, layer, names};
 use crate::expr::Expr;
+use crate::optimize::Columns;
 use crate::sort::SortBy;
 use weft_data::Hasher;
 
@@ -111,6 +112,32 @@ impl Exchange for Shuffle {
             }
             By::Number(key) => format!("shuffle by number in {key}"),
         }
+    }
+
+    fn wants(&self, need: &Columns) -> Vec<Columns> {
+        let mut own = need.clone();
+        match &self.by {
+            By::Hash(keys) => keys.iter().for_each(|(key, _)| own.add_key(key)),
+            By::Range { keys, .. } => keys.iter().for_each(|by| own.add_key(&by.key)),
+            By::Number(key) => own.add_key(key),
+        }
+        match &self.by {
+            By::Range { .. } => vec![own, Columns::All],
+            _ => vec![own],
+        }
+    }
+
+    fn with_inputs(&self, mut inputs: Vec<Expr>, _need: &Columns, _ordered: bool) -> Result<Expr> {
+        let by = match (&self.by, inputs.len()) {
+            (By::Range { keys, .. }, 2) => By::Range { keys: keys.clone(), boundaries: inputs.remove(1) },
+            (by, _) => by.clone(),
+        };
+        inputs[0].shuffle(by, self.npartitions, self.keep_index)
+    }
+
+    fn gathers(&self) -> Option<Expr> {
+        let is_hash = matches!(self.by, By::Hash(_));
+        (self.npartitions == 1 && is_hash).then(|| self.input.clone())
     }
 
     fn layer(&self, name: &Key, inputs: Vec<LayerRef>) -> LayerRef {

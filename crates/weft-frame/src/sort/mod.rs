@@ -10,6 +10,7 @@ use weft_graph::{Axis, Key, Read, Rule};
 use crate::error::ExprError;
 use crate::exchange::{Exchange, KeyRef, aligned, layer, names};
 use crate::expr::{Expr, Field, Schema};
+use crate::optimize::Columns;
 use weft_data::Hasher;
 
 pub(crate) use keys::SortKeys;
@@ -74,11 +75,11 @@ impl Expr {
         self.check_keys(&keys)?;
         dtypes.iter().try_for_each(check_key)?;
         let fields = dtypes
-            .into_iter()
+            .iter()
             .enumerate()
-            .map(|(i, dtype)| Field { label: Key::Int(i as i64), dtype: Some(dtype) })
+            .map(|(i, dtype)| Field { label: Key::Int(i as i64), dtype: Some(dtype.clone()) })
             .collect();
-        let step = Boundaries { input: self.clone(), keys, n, ends };
+        let step = Boundaries { input: self.clone(), keys, dtypes: dtypes.clone(), n, ends };
         Expr::exchange(step, Schema { fields, kind: Kind::Table }, 1)
     }
 
@@ -125,6 +126,16 @@ impl Exchange for SortRows {
         format!("sort by {}", names(self.keys.iter().map(|by| &by.key)))
     }
 
+    fn wants(&self, need: &Columns) -> Vec<Columns> {
+        let mut own = need.clone();
+        self.keys.iter().for_each(|by| own.add_key(&by.key));
+        vec![own]
+    }
+
+    fn with_inputs(&self, inputs: Vec<Expr>, _need: &Columns, _ordered: bool) -> Result<Expr> {
+        inputs[0].sort_rows(self.keys.clone(), self.keep_index)
+    }
+
     fn layer(&self, name: &Key, inputs: Vec<LayerRef>) -> LayerRef {
         let work = rows::Sort { keys: self.keys.clone(), keep_index: self.keep_index };
         aligned(name.clone(), inputs, self.input.npartitions(), work)
@@ -161,6 +172,16 @@ impl Exchange for SetIndex {
         format!("index from {}", KeyRef::Column(self.label.clone()))
     }
 
+    fn wants(&self, need: &Columns) -> Vec<Columns> {
+        let mut own = need.clone();
+        own.add(&self.label);
+        vec![own]
+    }
+
+    fn with_inputs(&self, inputs: Vec<Expr>, _need: &Columns, _ordered: bool) -> Result<Expr> {
+        inputs[0].set_index(self.label.clone(), self.name.clone(), self.drop)
+    }
+
     fn layer(&self, name: &Key, inputs: Vec<LayerRef>) -> LayerRef {
         let work = rows::Label { label: self.label.clone(), name: self.name.clone(), drop: self.drop };
         aligned(name.clone(), inputs, self.input.npartitions(), work)
@@ -171,6 +192,7 @@ impl Exchange for SetIndex {
 struct Boundaries {
     input: Expr,
     keys: Vec<SortBy>,
+    dtypes: Vec<DType>,
     n: u32,
     ends: bool,
 }
@@ -192,6 +214,21 @@ impl Exchange for Boundaries {
 
     fn describe(&self) -> String {
         format!("boundaries of {}", names(self.keys.iter().map(|by| &by.key)))
+    }
+
+    fn wants(&self, _need: &Columns) -> Vec<Columns> {
+        let mut own = Columns::none();
+        self.keys.iter().for_each(|by| own.add_key(&by.key));
+        vec![own]
+    }
+
+    fn with_inputs(&self, inputs: Vec<Expr>, _need: &Columns, _ordered: bool) -> Result<Expr> {
+        let dtypes = self.dtypes.clone();
+        inputs[0].boundaries(self.keys.clone(), dtypes, self.n, self.ends)
+    }
+
+    fn estimated_rows(&self) -> Option<usize> {
+        Some(self.n as usize + 1)
     }
 
     fn layer(&self, name: &Key, inputs: Vec<LayerRef>) -> LayerRef {
