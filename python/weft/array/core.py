@@ -147,6 +147,25 @@ class Array(DaskMethodsMixin):
             self._graph_ = self._expr_.graph()
         return self._graph_
 
+    def explain(self):
+        """The steps of the computation; each says whether it is native or falls back to NumPy.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> import weft.array as da
+        >>> "native" in (da.ones(3, chunks=2) + 1).explain()
+        True
+        """
+        return self._expr.explain()
+
+    def pprint(self):
+        """Prints :meth:`explain`."""
+        print(self.explain())
+
     # -- the collection protocol ----------------------------------------------------------------
 
     @property
