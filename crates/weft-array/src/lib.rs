@@ -12,12 +12,14 @@
 
 mod build;
 mod chunks;
+mod compose;
 mod error;
 mod explain;
 mod expr;
 mod fuse;
 pub mod kernel;
 mod lower;
+mod optimize;
 mod origin;
 mod regrid;
 mod restore;
@@ -29,6 +31,7 @@ pub use chunks::{AxisChunks, Chunks, Size};
 pub use error::ArrayError;
 pub use expr::{Expr, HostReads, HostStep, Meta, Op, Step, StepArg, Tasks};
 pub use lower::{Lowered, layer_of, lower};
+pub use optimize::optimize;
 pub use origin::origin;
 pub use select::{Pick, Run, SelectAxis, Selection};
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use weft_data::{LayerRef, WorkRef};
 use weft_graph::{Axis, Key, Layer, Read, Rule};
 
@@ -14,7 +14,8 @@ use crate::chunks::{Chunks, position};
 use crate::error::ArrayError;
 use crate::expr::{Expr, HostReads, Op};
 use crate::fuse::{Fused, Operand, fuse};
-use crate::kernel::reduce::Spec;
+use crate::kernel::reduce::{Reduction, Spec};
+use crate::optimize::optimize;
 use crate::select::{SelectAxis, Selection};
 use crate::work::{Alias, Elementwise, First, Given, Merge, Pass, Select};
 
@@ -45,6 +46,7 @@ impl Lowered {
 
 /// For each expression, what makes its blocks. Expressions share what they have in common.
 pub fn lower(exprs: &[Expr]) -> Result<Vec<Lowered>> {
+    let exprs = &optimize(exprs)?[..];
     let lowering = Lowering::of(exprs)?;
     exprs.iter().map(|expr| lowering.lowered(expr)).collect()
 }
@@ -92,11 +94,48 @@ impl Fused {
 #[derive(Default)]
 struct Lowering {
     layers: HashMap<u128, LayerRef, ahash::RandomState>,
+    spreads: Spreads,
+    /// The partial results of reductions that have them in common.
+    partials: HashMap<Reduced, LayerRef, ahash::RandomState>,
+}
+
+/// What is reduced, along which axes, and whether without NaN.
+type Reduced = (u128, Vec<bool>, bool);
+
+/// Variances and means of the same: they share one pass over it.
+#[derive(Default)]
+struct Spreads(HashMap<Reduced, u32, ahash::RandomState>);
+
+impl Spreads {
+    fn of(exprs: &[Expr]) -> Spreads {
+        // Each reduction is seen once; the bits say which of mean, variance and deviation there are.
+        let mut found = Spreads::default();
+        let mut seen = HashSet::<u128, ahash::RandomState>::default();
+        let mut pending = exprs.to_vec();
+        while let Some(expr) = pending.pop() {
+            if !seen.insert(expr.digest()) {
+                continue;
+            }
+            if let Op::Reduce { spec, reduced, .. } = expr.op() {
+                let bit = match spec.reduction {
+                    Reduction::Mean => 1,
+                    Reduction::Var => 2,
+                    Reduction::Std => 4,
+                    _ => 0,
+                };
+                let key = (expr.inputs()[0].digest(), reduced.clone(), spec.skip_nan);
+                *found.0.entry(key).or_default() |= bit;
+            }
+            pending.extend_from_slice(expr.inputs());
+        }
+        found.0.retain(|_, bits| *bits != 1 && bits.count_ones() > 1);
+        found
+    }
 }
 
 impl Lowering {
     fn of(exprs: &[Expr]) -> Result<Lowering> {
-        let mut lowering = Lowering::default();
+        let mut lowering = Lowering { spreads: Spreads::of(exprs), ..Lowering::default() };
         // On a stack of our own: chains of steps are long.
         let mut pending: Vec<(Expr, Option<Plan>)> =
             exprs.iter().rev().map(|expr| (expr.clone(), None)).collect();
@@ -139,7 +178,7 @@ impl Lowering {
         expr.inputs().iter().map(|input| self.layer(input)).collect()
     }
 
-    fn build(&self, expr: &Expr, plan: &Plan) -> Result<LayerRef> {
+    fn build(&mut self, expr: &Expr, plan: &Plan) -> Result<LayerRef> {
         let shape = expr.chunks().numblocks();
         let name = Key::Str(expr.name().clone());
         match (expr.op(), plan) {
@@ -228,7 +267,7 @@ impl Lowering {
 
     /// A layer of first steps, layers that merge while there is much to merge, and the last.
     fn reduce(
-        &self,
+        &mut self,
         expr: &Expr,
         spec: Spec,
         reduced: &[bool],
@@ -246,7 +285,27 @@ impl Lowering {
             grid.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(n, _)| *n).collect()
         };
         let word = expr.word();
-        let last = many(&grid) == 1;
+        let key = (expr.inputs()[0].digest(), reduced.to_vec(), spec.skip_nan);
+        let shared = self.spreads.0.contains_key(&key)
+            && matches!(spec.reduction, Reduction::Mean | Reduction::Var | Reduction::Std);
+        let wanted = spec;
+        let spec = if shared { Spec { reduction: Reduction::Var, ddof: 0, ..spec } } else { spec };
+        let word = if shared { "spread" } else { word };
+        // What the layers on the way are called.
+        let digest = if shared {
+            let mut hasher = weft_data::Hasher::new("spread");
+            hasher.digest(key.0).number(key.2 as u64);
+            reduced.iter().for_each(|&gone| {
+                hasher.number(gone as u64);
+            });
+            hasher.finish()
+        } else {
+            expr.digest()
+        };
+        if let Some(below) = self.partials.get(&key).filter(|_| shared) {
+            return finishing(expr, below.clone(), spec, wanted, reduced, keep);
+        }
+        let last = many(&grid) == 1 && !shared;
         let title = if fused.steps > 0 { format!("fused-{word}") } else { word.to_owned() };
         let first = First {
             name: title,
@@ -258,7 +317,7 @@ impl Lowering {
         // A vanished axis had one block, at position 0; the rest keeps its order.
         let (first_name, shape) = match last {
             true => (Key::Str(expr.name().clone()), own(&grid)),
-            false => (Key::from(format!("{word}-first-{:032x}", expr.digest())), grid.clone()),
+            false => (Key::from(format!("{word}-first-{digest:032x}")), grid.clone()),
         };
         let reads = match last && !keepdims {
             false => reads,
@@ -280,21 +339,36 @@ impl Lowering {
             }
             let work = Merge { name: format!("{word}-merge"), spec, finish: None };
             let rule = Rule::Grid { shape: grid.clone(), reads: vec![Read { input: 0, axes }] };
-            let name = Key::from(format!("{word}-merge-{level}-{:032x}", expr.digest()));
+            let name = Key::from(format!("{word}-merge-{level}-{digest:032x}"));
             below = layer(name, vec![below], rule, Arc::new(work))?;
             level += 1;
         }
-        let mut next = 0;
-        let axes = reduced.iter().zip(&keep).map(|(&gone, &kept)| {
-            let at = next;
-            next += kept as u32;
-            if gone { Axis::All } else { along(at) }
-        });
-        let reads = vec![Read { input: 0, axes: axes.collect() }];
-        let work = Merge { name: word.to_owned(), spec, finish: Some(keep) };
-        let rule = Rule::Grid { shape: expr.chunks().numblocks(), reads };
-        layer(Key::Str(expr.name().clone()), vec![below], rule, Arc::new(work))
+        if shared {
+            self.partials.insert(key, below.clone());
+        }
+        finishing(expr, below, spec, wanted, reduced, keep)
     }
+}
+
+/// The layer that merges the last partial results of `spec`, in `below`, and makes what is `wanted` of them.
+fn finishing(
+    expr: &Expr,
+    below: LayerRef,
+    spec: Spec,
+    wanted: Spec,
+    reduced: &[bool],
+    keep: Vec<bool>,
+) -> Result<LayerRef> {
+    let mut next = 0;
+    let axes = reduced.iter().zip(&keep).map(|(&gone, &kept)| {
+        let at = next;
+        next += kept as u32;
+        if gone { Axis::All } else { along(at) }
+    });
+    let reads = vec![Read { input: 0, axes: axes.collect() }];
+    let work = Merge { name: expr.word().to_owned(), spec, finish: Some((wanted, keep)) };
+    let rule = Rule::Grid { shape: expr.chunks().numblocks(), reads };
+    layer(Key::Str(expr.name().clone()), vec![below], rule, Arc::new(work))
 }
 
 fn along(own: u32) -> Axis {

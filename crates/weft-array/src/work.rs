@@ -263,14 +263,14 @@ impl Work for First {
         let partial = reduce::first(self.spec, &shape, &self.reduced, &sources, &self.pass.program);
         match &self.finish {
             None => Ok(Value::Object(Arc::new(Reduced(partial)))),
-            Some(keep) => finish(self.spec, &partial, keep),
+            Some(keep) => finish(self.spec, &partial, keep, false),
         }
     }
 }
 
-fn finish(spec: Spec, partial: &Partial, keep: &[bool]) -> Result<Value, TaskError> {
+fn finish(spec: Spec, partial: &Partial, keep: &[bool], spread: bool) -> Result<Value, TaskError> {
     let name = if spec.reduction == kernel::reduce::Reduction::Min { "minimum" } else { "maximum" };
-    match reduce::finish(spec, partial, keep) {
+    match reduce::finish(spec, partial, keep, spread) {
         Some(array) => Ok(Value::Array(Arc::new(array))),
         None => Err(TaskError::native(
             ErrorKind::Value,
@@ -283,8 +283,10 @@ fn finish(spec: Spec, partial: &Partial, keep: &[bool]) -> Result<Value, TaskErr
 #[derive(Debug)]
 pub struct Merge {
     pub name: String,
+    /// Of the partial results.
     pub spec: Spec,
-    pub finish: Option<Vec<bool>>,
+    /// What is wanted of them, and the axes that the result keeps.
+    pub finish: Option<(Spec, Vec<bool>)>,
 }
 
 impl Work for Merge {
@@ -298,7 +300,7 @@ impl Work for Merge {
         let merged = reduce::merge(self.spec, &partials).ok_or_else(differ)?;
         match &self.finish {
             None => Ok(Value::Object(Arc::new(Reduced(merged)))),
-            Some(keep) => finish(self.spec, &merged, keep),
+            Some((wanted, keep)) => finish(*wanted, &merged, keep, wanted.reduction != self.spec.reduction),
         }
     }
 }

@@ -513,7 +513,7 @@ impl Cell {
     }
 
     /// The result's bits.
-    fn finish(&self, spec: Spec) -> Bits {
+    fn finish(&self, spec: Spec, spread: bool) -> Bits {
         let float = match spec.reduction {
             Reduction::Any | Reduction::All => return self.bits,
             Reduction::CountNonzero => return integer(self.bits, spec.output),
@@ -524,6 +524,7 @@ impl Cell {
             }
             Reduction::Sum => self.value + self.rest,
             Reduction::Prod => self.value,
+            Reduction::Mean if spread && self.n > 0 => self.value,
             Reduction::Mean => (self.value + self.rest) / self.n as f64,
             Reduction::Var | Reduction::Std => {
                 let left = self.n as i64 - spec.ddof;
@@ -626,8 +627,9 @@ pub fn merge(spec: Spec, partials: &[&Partial]) -> Option<Partial> {
     Some(merged)
 }
 
-/// The results; `None`: a minimum or maximum of nothing.
-pub fn finish(spec: Spec, partial: &Partial, keep: &[bool]) -> Option<NdArray> {
+/// The results; `None`: a minimum or maximum of nothing. `partial` may be that of a variance where a mean is
+/// wanted, if `spread`.
+pub fn finish(spec: Spec, partial: &Partial, keep: &[bool], spread: bool) -> Option<NdArray> {
     let extreme = matches!(spec.reduction, Reduction::Min | Reduction::Max);
     if extreme && !spec.skip_nan && partial.cells.iter().any(|cell| cell.n == 0) {
         return None;
@@ -635,7 +637,7 @@ pub fn finish(spec: Spec, partial: &Partial, keep: &[bool]) -> Option<NdArray> {
     let unit = spec.output.nbytes();
     let mut bytes = Vec::with_capacity(partial.cells.len() * unit);
     for cell in &partial.cells {
-        bytes.extend_from_slice(&cell.finish(spec).to_le_bytes()[..unit]);
+        bytes.extend_from_slice(&cell.finish(spec, spread).to_le_bytes()[..unit]);
     }
     let shape: Vec<usize> =
         partial.shape.iter().zip(keep).filter(|(_, keep)| **keep).map(|(&n, _)| n).collect();
