@@ -160,7 +160,8 @@ def write(block: Any, index: tuple, value: Any) -> Any:
     """A copy of the block with ``value`` written into it."""
     if np.ma.isMA(value) and not np.ma.isMA(block):
         block = np.ma.asanyarray(block)
-    block = block.copy()
+    # The only block of an array without axes may be a scalar.
+    block = np.array(block) if isinstance(block, np.generic) else block.copy()
     if (
         not isinstance(value, np.ndarray)
         and hasattr(value, "__array__")
@@ -188,7 +189,7 @@ def _masked(x: Any, mask: Any, value: Any, where: Any) -> Any:
 def _write_mask(block: Any, mask: Any, value: Any) -> Any:
     if np.ma.isMA(value) and not np.ma.isMA(block):
         block = np.ma.asanyarray(block)
-    block = block.copy()
+    block = np.array(block) if isinstance(block, np.generic) else block.copy()
     value = (
         np.ma.array(
             np.broadcast_to(value.data, block.shape),

@@ -1610,9 +1610,15 @@ def union1d(ar1, ar2):
 # -- triangles -------------------------------------------------------------------------------------
 
 
+def _matrix_of(m):
+    m = asarray(m) if not hasattr(m, "dask") else m
+    # NumPy takes one axis for the rows of a square matrix.
+    return m if m.ndim != 1 else broadcast_to(m, m.shape * 2, chunks=m.chunks * 2)
+
+
 @derived_from(np)
 def tril(m, k=0):
-    m = asarray(m) if not hasattr(m, "dask") else m
+    m = _matrix_of(m)
     mask = tri(*m.shape[-2:], k=k, dtype=bool, chunks=m.chunks[-2:], like=None)
     return where(
         mask,
@@ -1625,7 +1631,7 @@ def tril(m, k=0):
 
 @derived_from(np)
 def triu(m, k=0):
-    m = asarray(m) if not hasattr(m, "dask") else m
+    m = _matrix_of(m)
     mask = tri(*m.shape[-2:], k=k - 1, dtype=bool, chunks=m.chunks[-2:], like=None)
     return where(
         mask,
