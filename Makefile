@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml
 CRATES := $(filter-out weft-python,$(notdir $(wildcard crates/*)))
 
-.PHONY: build test test-rust test-python check demo bench clean
+.PHONY: build test test-rust test-python property check demo bench clean
 
 build: $(VENV)/.built
 
@@ -29,6 +29,10 @@ test-rust:
 
 test-python: build
 	$(PY) -m pytest -n auto
+
+# Ten thousand random trees of array operations beside NumPy; other ones each time.
+property: build
+	WEFT_PROPERTY_CASES=$${WEFT_PROPERTY_CASES:-10000} $(PY) -m pytest -n auto tests/array/test_trees.py
 
 check: build
 	cargo fmt --all --check

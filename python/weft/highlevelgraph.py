@@ -368,6 +368,10 @@ class HighLevelGraph(Mapping):
         return HighLevelGraph(copy.deepcopy(self.layers, memo), copy.deepcopy(self.dependencies, memo))
 
 
+# Code that asks whether it has a graph of layers has one, and goes on by the layer.
+HighLevelGraph.register(Graph)
+
+
 def _layer_names(collection, graph):
     names = getattr(collection, "__dask_layers__", None)
     names = names() if callable(names) else ()

@@ -147,3 +147,17 @@ def test_lazy_indices_out_of_bounds_raise():
     with pytest.raises(IndexError, match="out of bounds"):
         da.arange(5, chunks=2)[da.from_array(np.array([7, 1]), chunks=2)].compute()
     assert_eq(da.arange(5, chunks=2)[-6::-1], np.arange(5)[-6::-1])
+
+
+def test_graphs_of_arrays_are_graphs_of_layers():
+    from weft.highlevelgraph import HighLevelGraph
+
+    x = da.ones((4, 4), chunks=2)
+    y = (x + x.T).cumsum(axis=0)
+    graph = y.__dask_graph__()
+    assert isinstance(graph, HighLevelGraph)
+    merged = HighLevelGraph.merge(graph, (x * 2).persist(scheduler="sync").__dask_graph__())
+    assert_eq(da.Array(merged, y.name, y.chunks, y.dtype), y.compute())
+    assert_eq(da.Array(graph.cull_layers(y.__dask_layers__()), y.name, y.chunks, y.dtype), y.compute())
+    with pytest.raises(KeyError, match="nothing"):
+        graph.cull_layers(["nothing"])

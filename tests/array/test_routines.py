@@ -130,3 +130,9 @@ def test_statistics_are_lazy_named_tuples(name, args, options):
     np.testing.assert_allclose([statistic.compute(), pvalue.compute()], [expected.statistic, expected.pvalue])
     computed = result.compute()
     np.testing.assert_allclose([computed.statistic, computed.pvalue], [expected.statistic, expected.pvalue])
+
+
+def test_counts_of_one_element_are_broadcast():
+    assert_eq(da.zeros((3, 6), chunks=4) + da.arange(4, 5), np.full((3, 6), 4.0))
+    assert_eq(da.zeros((6, 3), chunks=4) * 2 + da.arange(3)[1:2], np.ones((6, 3)))
+    assert_eq(da.tril(da.arange(3, chunks=2)), np.tril(np.arange(3)))

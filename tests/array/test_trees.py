@@ -328,7 +328,12 @@ def reduce(draw, node, pool):
         names += ["prod"]
     name = draw(st.sampled_from(names))
     ndim = node.ndim
-    if name.endswith(("var", "std")) and node.kind == "f" and not np.isfinite(node.value).all():
+    if (
+        name.endswith(("var", "std"))
+        and node.value.size
+        and not np.abs(node.value.astype("c16")).max() < 2.0**24
+    ):
+        # What is left of a difference of huge numbers is rounding.
         return None
     axis = draw(st.none() | st.integers(-ndim, ndim - 1)) if ndim else None
     if ndim > 1 and not name.startswith("arg") and draw(st.integers(0, 4)) == 0:

@@ -79,7 +79,10 @@ impl Builder {
         match expr.op() {
             Op::Fill { bits, .. } => return Ok((Slot::Const(*bits), num)),
             Op::Iota(count) => {
-                return Ok(self.operand(Operand::Iota { num, count: *count, axis: axes[0] }, num));
+                // A single number is the same all along the axis that it is broadcast over.
+                let single = expr.chunks().axes().first().is_some_and(|axis| axis.total() == Some(1));
+                let count = if single { count.part(0, 0) } else { *count };
+                return Ok(self.operand(Operand::Iota { num, count, axis: axes[0] }, num));
             }
             Op::Elementwise(step) if self.steps < LIMIT && self.is_aligned(expr, axes) => {
                 self.steps += 1;

@@ -394,6 +394,32 @@ impl Graph {
         Ok(Graph::new(explicit_layer(&[tasks.into_mapping()], &[])?.into_iter().collect()))
     }
 
+    /// The layers of the given names and all that they read.
+    ///
+    /// Raises `KeyError` for a name that no layer has.
+    fn cull_layers(&self, layers: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let index = self.index();
+        let mut kept: Vec<LayerRef> = Vec::new();
+        for name in layers.try_iter()? {
+            let name = key_from_py(&name?)?;
+            // Tasks that were listed one by one may stand for several names.
+            let has = |layer: &LayerRef| match &layer.rule {
+                Rule::Explicit { keys, .. } => keys.iter().any(|key| *key.collection() == name),
+                _ => layer.name == name,
+            };
+            let found: Vec<_> = index.layers.iter().filter(|layer| has(layer)).collect();
+            if found.is_empty() {
+                return Err(PyKeyError::new_err(format!("{name} is not a layer of the graph")));
+            }
+            for layer in found {
+                if !kept.iter().any(|known| Arc::ptr_eq(known, layer)) {
+                    kept.push(layer.clone());
+                }
+            }
+        }
+        Ok(Graph::new(kept))
+    }
+
     fn __len__(&self) -> usize {
         let index = self.index();
         if index.explicit.is_empty() && index.names.len() == index.layers.len() {
