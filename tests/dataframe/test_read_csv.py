@@ -272,3 +272,13 @@ def test_to_csv_round_trip(tmp_path):
     [single] = df.to_csv(tmp_path / "single.csv", single_file=True, index=False)
     tm.assert_frame_equal(pd.read_csv(single), frame)
     assert sorted(os.listdir(tmp_path)) == ["out-0.csv", "out-1.csv", "out-2.csv", "single.csv"]
+
+
+def test_files_of_a_pattern_come_in_the_order_of_their_names(tmp_path):
+    for name in ["x", "x1", "x2", "x10"]:
+        (tmp_path / f"{name}.csv").write_text(f"a\n{name}\n")
+    pattern = str(tmp_path / "x*.csv")
+    got = dd.read_csv(pattern).a.compute().tolist()
+    assert got == real_dd.read_csv(pattern).a.compute().tolist() == ["x", "x1", "x10", "x2"]
+    listed = [str(tmp_path / f"{name}.csv") for name in ["x2", "x10", "x"]]
+    assert dd.read_csv(listed).a.compute().tolist() == ["x2", "x10", "x"]

@@ -210,7 +210,7 @@ def _resolve(urlpath: Any, storage_options: dict[str, Any] | None) -> tuple[Any,
     if not paths:
         raise OSError(f"{urlpath} resolved to no files")
     if isinstance(urlpath, str):
-        paths = sorted(paths, key=_natural)
+        paths = sorted(paths)
     local = type(filesystem) is LocalFileSystem
     for path in paths:
         if not filesystem.exists(path):
@@ -228,15 +228,8 @@ def _plain_paths(urlpath: Any) -> list[str] | None:
     paths = []
     for name in names:
         name = os.path.abspath(name)
-        paths += sorted(glob.glob(name), key=_natural) if glob.has_magic(name) else [name]
+        paths += sorted(glob.glob(name)) if glob.has_magic(name) else [name]
     return paths if paths and all(os.path.isfile(path) for path in paths) else None
-
-
-def _natural(path: str) -> list[Any]:
-    """Numbers inside names count as numbers: part.2 comes before part.10."""
-    import re
-
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path)]
 
 
 def _versions(filesystem: Any, paths: Sequence[str]) -> list[Any]:

@@ -15,7 +15,7 @@ from weft._weft import FrameExpr, ParquetFiles
 from weft.base import tokenize
 from weft.dataframe import _convert, _meta
 from weft.dataframe._collection import host, new_collection
-from weft.utils import parse_bytes
+from weft.utils import natural_sort_key, parse_bytes
 
 _INDEX = "__index_level_0__"
 
@@ -67,7 +67,7 @@ def read_parquet(
         raise ValueError(f"engine {engine!r}: pandas 3 reads Parquet with 'pyarrow'")
     paths = [os.fspath(p) for p in path] if isinstance(path, (list, tuple, set)) else os.fspath(path)
     filesystem, _, found = get_fs_token_paths(paths, mode="rb", storage_options=storage_options)
-    files = sorted(_files(filesystem, found), key=_natural)
+    files = sorted(_files(filesystem, found), key=natural_sort_key)
     if not files:
         raise FileNotFoundError(f"no Parquet files in {path}")
     roots = [] if isinstance(path, (list, tuple, set)) else found
@@ -195,12 +195,6 @@ def _is_data(relative: str) -> bool:
     return not any(part.startswith(("_", ".")) for part in relative.split("/")) and relative.endswith(
         (".parquet", ".parq", ".pq")
     )
-
-
-def _natural(path: str) -> list[Any]:
-    from weft.dataframe.io.csv import _natural as natural
-
-    return natural(path)
 
 
 def _hive(file: str, roots: Sequence[str]) -> dict[str, str]:
