@@ -159,14 +159,16 @@ impl<W> Layer<W> {
             Rule::Single { .. } => self.name.clone(),
             Rule::Explicit { keys, .. } => keys[index as usize].clone(),
             Rule::Grid { shape, .. } | Rule::Table { shape, .. } => {
-                let mut parts = vec![Key::Int(0); shape.len() + 1];
-                parts[0] = self.name.clone();
-                let mut rest = index;
-                for (axis, &n) in shape.iter().enumerate().rev() {
-                    parts[axis + 1] = Key::Int((rest % n) as i64);
-                    rest /= n;
-                }
-                Key::Tuple(parts.into())
+                let mut stride: u64 = shape.iter().map(|&n| u64::from(n)).product();
+                let mut rest = u64::from(index);
+                let positions = shape.iter().map(|&n| {
+                    stride /= u64::from(n.max(1));
+                    let position = rest / stride;
+                    rest %= stride;
+                    Key::Int(position as i64)
+                });
+                // The length is known, so this allocates once.
+                Key::Tuple(std::iter::once(self.name.clone()).chain(positions).collect())
             }
         }
     }

@@ -3,12 +3,12 @@
 //! A task's key, its work and its options are not stored with it: its layer gives them. A layer lives as long
 //! as one of its tasks is known, a blob as long as one of the layers that name it.
 
-use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use ahash::{AHashMap, RandomState};
 use bytes::Bytes;
 use hashbrown::HashTable;
+use hashbrown::hash_table::{Entry, VacantEntry};
 use weft_graph::{Key, LayerRef};
 
 use crate::message::{Blob, Digest, Nanos, TaskOptions};
@@ -29,6 +29,7 @@ pub(crate) struct LayerEntry {
     pub restricted: bool,
     /// Of layers whose keys start with the layer's name.
     pub prefix: Option<u32>,
+    name_hash: u64,
 }
 
 /// Layers with known tasks.
@@ -45,7 +46,9 @@ impl Layers {
         self.blobs.hold(&layer.work.work);
         let special = (*options != TaskOptions::default()).then(|| options.clone());
         let restricted = !options.workers.is_empty() || !options.resources.is_empty();
-        let entry = LayerEntry { layer, tasks: 0, size: 0, options, special, restricted, prefix: None };
+        let name_hash = seeded().hash_one(&layer.name);
+        let entry =
+            LayerEntry { layer, tasks: 0, size: 0, options, special, restricted, prefix: None, name_hash };
         match self.free.pop() {
             Some(at) => {
                 self.entries[at as usize] = Some(entry);
@@ -204,8 +207,12 @@ struct Fixed(RandomState);
 
 impl Default for Fixed {
     fn default() -> Self {
-        Fixed(RandomState::with_seeds(1, 2, 3, 4))
+        Fixed(seeded())
     }
+}
+
+fn seeded() -> RandomState {
+    RandomState::with_seeds(1, 2, 3, 4)
 }
 
 impl Index {
@@ -228,28 +235,33 @@ impl Index {
             .copied()
     }
 
-    /// The task that has the key of task `index` of `layer`.
-    pub fn find_like(
-        &self,
-        layer: &LayerRef<Spec>,
+    /// The task that has the key of task `index` of the layer at `at`; if there is none, its place.
+    pub fn find_or_place(
+        &mut self,
+        at: u32,
         index: u32,
         tasks: &Tasks,
         layers: &Layers,
-    ) -> Option<u32> {
-        let hash = hash_of(&self.state.0, layer, index);
-        self.table
-            .find(hash, |&slot| {
-                let task = &tasks[slot];
-                let other = &layers.get(task.layer).layer;
-                let same = Arc::ptr_eq(other, layer);
-                // Within a grid, different positions are different keys; a list may say a key twice.
-                let by_position = same && !matches!(layer.rule, weft_graph::Rule::Explicit { .. });
-                match by_position || (same && task.index == index) {
-                    true => task.index == index,
-                    false => key_is(other, task.index, &layer.key(index)),
-                }
-            })
-            .copied()
+    ) -> Result<u32, VacantEntry<'_, u32>> {
+        let Index { table, state } = self;
+        let ours = layers.get(at);
+        let layer = &ours.layer;
+        let hash = hash_of(&state.0, ours, index);
+        let same_key = |&slot: &u32| {
+            let task = &tasks[slot];
+            let other = &layers.get(task.layer).layer;
+            let same = Arc::ptr_eq(other, layer);
+            // Within a grid, different positions are different keys; a list may say a key twice.
+            let by_position = same && !matches!(layer.rule, weft_graph::Rule::Explicit { .. });
+            match by_position || (same && task.index == index) {
+                true => task.index == index,
+                false => key_is(other, task.index, &layer.key(index)),
+            }
+        };
+        match table.entry(hash, same_key, |&slot| hash_task(&state.0, tasks, layers, slot)) {
+            Entry::Occupied(entry) => Ok(*entry.get()),
+            Entry::Vacant(place) => Err(place),
+        }
     }
 
     pub fn insert(&mut self, slot: u32, tasks: &Tasks, layers: &Layers) {
@@ -272,37 +284,38 @@ impl Index {
 
 fn hash_task(state: &RandomState, tasks: &Tasks, layers: &Layers, slot: u32) -> u64 {
     let task = &tasks[slot];
-    hash_of(state, &layers.get(task.layer).layer, task.index)
+    hash_of(state, layers.get(task.layer), task.index)
 }
 
-/// The hash of a key, equal to that of the same key made by the rule of a grid.
+/// The hash of a key, equal to that of the same key made by the rule of a grid: that of the first part, then mixed
+/// with each position.
 fn hash_key(state: &RandomState, key: &Key) -> u64 {
-    let mut hasher = state.build_hasher();
     match key {
         Key::Tuple(parts) if !parts.is_empty() => {
-            parts[0].hash(&mut hasher);
-            for part in &parts[1..] {
-                match part {
-                    Key::Int(n) => hasher.write_i64(*n),
-                    other => other.hash(&mut hasher),
-                }
-            }
+            let name = state.hash_one(&parts[0]);
+            parts[1..].iter().fold(name, |hash, part| match part {
+                Key::Int(n) => mix(hash, *n),
+                other => mix(hash, state.hash_one(other) as i64),
+            })
         }
-        other => other.hash(&mut hasher),
+        other => state.hash_one(other),
     }
-    hasher.finish()
 }
 
-fn hash_of(state: &RandomState, layer: &LayerRef<Spec>, index: u32) -> u64 {
+fn mix(hash: u64, n: i64) -> u64 {
+    let product = u128::from(hash ^ n as u64 ^ 0x9e37_79b9_7f4a_7c15) * 0xd1b5_4a32_d192_ed03;
+    (product as u64) ^ (product >> 64) as u64
+}
+
+fn hash_of(state: &RandomState, entry: &LayerEntry, index: u32) -> u64 {
     use weft_graph::Rule;
-    match &layer.rule {
-        Rule::Single { .. } => hash_key(state, &layer.name),
+    match &entry.layer.rule {
+        Rule::Single { .. } => hash_key(state, &entry.layer.name),
         Rule::Explicit { keys, .. } => hash_key(state, &keys[index as usize]),
         Rule::Grid { shape, .. } | Rule::Table { shape, .. } => {
-            let mut hasher = state.build_hasher();
-            layer.name.hash(&mut hasher);
-            each_position(shape, index, |n| hasher.write_i64(n));
-            hasher.finish()
+            let mut hash = entry.name_hash;
+            each_position(shape, index, |n| hash = mix(hash, n));
+            hash
         }
     }
 }

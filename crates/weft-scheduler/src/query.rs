@@ -21,7 +21,7 @@ pub struct Usage {
     pub keys: usize,
     pub queued: usize,
     pub failures: usize,
-    /// Tables of tasks, edges, replicas, wants, the queue and the index.
+    /// Everything that grows with the number of tasks.
     pub nbytes: usize,
 }
 
@@ -43,7 +43,9 @@ impl Scheduler {
                 + self.wants.nbytes()
                 + self.want_futures.capacity() * 8
                 + self.queue.nbytes()
-                + self.index.nbytes(),
+                + self.index.nbytes()
+                + self.workers.iter().flatten().map(|worker| worker.processing.capacity() * 4).sum::<usize>()
+                + self.clients.values().map(|client| client.futures.capacity() * 16).sum::<usize>(),
         }
     }
 

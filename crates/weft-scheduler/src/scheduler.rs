@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ahash::{AHashMap, AHashSet};
 
+use crate::coordinate::Coordination;
 use crate::event::{Action, Config, Event};
 use crate::layers::{Index, Layers, Prefixes};
 use crate::links::{Links, NIL};
@@ -61,6 +62,7 @@ pub struct Scheduler {
     pub(crate) steals: AHashMap<u32, Steal>,
     pub(crate) last_balance_ns: Nanos,
     pub(crate) transfers: Transfers,
+    pub(crate) coordination: Coordination,
     /// Wants of nobody in particular: detached futures, data sets, items in queues.
     pub(crate) next_kept: u64,
     pub(crate) generation: u32,
@@ -102,6 +104,7 @@ pub(crate) const KEEPER: u32 = u32::MAX;
 
 impl Scheduler {
     pub fn new(config: Config) -> Self {
+        let coordination = Coordination::new(config.lease_timeout_ns);
         let mut clients = AHashMap::new();
         clients.insert(KEEPER, Client::new("".into()));
         Scheduler {
@@ -134,6 +137,7 @@ impl Scheduler {
             steals: AHashMap::new(),
             last_balance_ns: 0,
             transfers: Transfers::default(),
+            coordination,
             next_kept: 0,
             generation: 0,
             paused: false,
@@ -208,10 +212,11 @@ impl Scheduler {
     pub fn next_wake_ns(&self) -> Option<Nanos> {
         let balance = (!self.running.is_empty() && self.tasks.len() > 0)
             .then_some(self.last_balance_ns + crate::steal::INTERVAL_NS);
-        [balance, self.recovering_until].into_iter().flatten().min()
+        [balance, self.recovering_until, self.coordination.next_wake_ns()].into_iter().flatten().min()
     }
 
     fn on_time(&mut self) {
+        self.coordination_on_time();
         if self.recovering_until.is_some_and(|until| until <= self.now) {
             self.end_recovery();
         }

@@ -153,14 +153,18 @@ impl Scheduler {
         self.deps.reserve(expanded.dag.edges());
 
         // Which task each of the plan's tasks is. `fresh`: it has no reads yet.
-        let mut slots: Vec<u32> = Vec::with_capacity(n);
-        let mut fresh: Vec<bool> = Vec::with_capacity(n);
+        // Tasks go in in the order in which they will run, so that those which are handled together lie together.
+        let mut slots: Vec<u32> = vec![NIL; n];
+        let mut fresh: Vec<bool> = vec![true; n];
+        let sequence = in_order(&order);
         let mut last_prefix: Option<(Key, u32)> = None;
-        for (i, origin) in expanded.origins.iter().enumerate() {
+        for &i in &sequence {
+            let i = i as usize;
+            let origin = &expanded.origins[i];
             let at = layers[origin.layer as usize];
             let layer = &expanded.layers[origin.layer as usize];
-            let known = self.index.find_like(layer, origin.index, &self.tasks, &self.layers);
-            if let Some(slot) = known {
+            let known = self.index.find_or_place(at, origin.index, &self.tasks, &self.layers);
+            if let Ok(slot) = known {
                 let computable = !matches!(layer.work.work, Work::Known);
                 let upgrade = computable && !self.layers.is_computable(self.tasks[slot].layer);
                 if upgrade {
@@ -174,8 +178,8 @@ impl Scheduler {
                         self.step(slot, State::Released, "now it can be computed", NIL);
                     }
                 }
-                slots.push(slot);
-                fresh.push(upgrade);
+                slots[i] = slot;
+                fresh[i] = upgrade;
                 continue;
             }
             let options = &layer.work.options;
@@ -201,12 +205,14 @@ impl Scheduler {
             task.rootish = rootish[origin.layer as usize]
                 || expanded.dag.dependencies(weft_graph::TaskId(i as u32)).is_empty();
             let slot = self.tasks.insert(task);
+            if let Err(place) = known {
+                place.insert(slot);
+            }
             self.layers.get_mut(at).tasks += 1;
-            self.index.insert(slot, &self.tasks, &self.layers);
-            slots.push(slot);
-            fresh.push(true);
+            slots[i] = slot;
         }
-        for (i, &slot) in slots.iter().enumerate() {
+        for &i in &sequence {
+            let (i, slot) = (i as usize, slots[i as usize]);
             if !fresh[i] {
                 continue;
             }
@@ -532,3 +538,20 @@ impl Scheduler {
 
 /// Marks the keeper's futures that are let go when they are done.
 const DETACHED: u64 = 1 << 63;
+
+/// The tasks by their places.
+fn in_order(places: &[u32]) -> Vec<u32> {
+    let mut sequence = vec![NIL; places.len()];
+    for (i, &place) in places.iter().enumerate() {
+        match sequence.get_mut(place as usize) {
+            Some(entry) if *entry == NIL => *entry = i as u32,
+            // Places of the client's own may leave gaps and say one twice.
+            _ => {
+                let mut sequence: Vec<u32> = (0..places.len() as u32).collect();
+                sequence.sort_by_key(|&i| places[i as usize]);
+                return sequence;
+            }
+        }
+    }
+    sequence
+}

@@ -1,4 +1,5 @@
-//! Random clusters from seeds. A failure prints its seed; `SEED=n` replays it alone with a log.
+//! Random clusters from seeds. A failure prints its seed; `SEED=n` replays it alone with a log; `FIRST_SEED=n SEEDS=m`
+//! tries others.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -22,7 +23,12 @@ fn run(options: Options) {
 fn seeds(n: u64, options: impl Fn(u64) -> Options) {
     match std::env::var("SEED") {
         Ok(seed) => run(options(seed.parse().unwrap())),
-        Err(_) => (0..n).for_each(|seed| run(options(seed))),
+        Err(_) => {
+            // More of them, elsewhere, on request.
+            let number = |name, default| std::env::var(name).map_or(default, |n| n.parse().unwrap());
+            let first: u64 = number("FIRST_SEED", 0);
+            (first..first + number("SEEDS", n)).for_each(|seed| run(options(seed)));
+        }
     }
 }
 
