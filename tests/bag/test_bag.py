@@ -156,15 +156,24 @@ def test_groupby_beyond_its_memory_goes_through_files(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_store_holds_what_fits_and_removes_its_files(tmp_path):
+@pytest.mark.parametrize("memory", [10, 10_000])
+def test_a_store_holds_what_fits_and_removes_its_files(tmp_path, memory):
+    a, b = (
+        next(
+            key for key in "abcdefgh" if key in _shuffle._buckets({key: []}, 2, _shuffle.bucket_hash)[number]
+        )
+        for number in range(2)
+    )
     with weft.config.set({"temporary_directory": str(tmp_path)}):
-        store = _shuffle.Store(2, memory=10)
-        store.add(1, [{"a": [2]}, {}], 5)
+        store = _shuffle.Store(2, memory=memory)
+        store.add(1, [a], [2], 5)
         assert os.listdir(tmp_path) == []
-        store.add(0, [{"a": [1]}, {"b": [3]}], 20)
-        assert len(os.listdir(tmp_path)) == 1
-        assert store.bucket(0) == [("a", [1, 2])]
-        assert store.bucket(1) == [("b", [3])]
+        store.add(0, [a, b], [1, 3], 20)
+        assert len(os.listdir(tmp_path)) == (memory == 10)
+        store.add(2, [b, a], [5, 4], 1)
+        assert store.bucket(0) == [(a, [1, 2, 4])]
+        assert store.bucket(1) == [(b, [3, 5])]
+        assert store.bucket(1) == [(b, [3, 5])]
         del store
     assert os.listdir(tmp_path) == []
 

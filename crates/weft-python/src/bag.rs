@@ -13,7 +13,7 @@ use ahash::{AHashMap, AHashSet};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 use weft_data::{Lane, LayerRef, TaskError, Value, Work, WorkRef};
 use weft_graph::{Axis, Key, Layer, Read, Rule};
 
@@ -25,6 +25,7 @@ use crate::task::{PyTask, PyValue, host_error, value_to_py};
 mod columns;
 mod json;
 mod portable;
+mod records;
 mod text;
 
 pub(crate) use portable::{read as read_portable, write as write_portable};
@@ -603,6 +604,22 @@ fn bag_constant(name: &Bound<'_, PyAny>, object: Py<PyAny>) -> PyResult<LayerVie
     })
 }
 
+/// Appends each of `elements` to the list that `groups` has for the key at the same place in `keys`.
+#[pyfunction]
+fn bag_group<'py>(
+    keys: &Bound<'py, PyList>,
+    elements: &Bound<'py, PyList>,
+    groups: &Bound<'py, PyDict>,
+) -> PyResult<()> {
+    for (key, element) in keys.iter().zip(elements.iter()) {
+        match groups.get_item(&key)? {
+            Some(group) => group.cast::<PyList>()?.append(element)?,
+            None => groups.set_item(key, PyList::new(groups.py(), [element])?)?,
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(bag_layer, module)?)?;
     module.add_function(wrap_pyfunction!(bag_explicit, module)?)?;
@@ -611,6 +628,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(bag_graph, module)?)?;
     module.add_function(wrap_pyfunction!(bag_constant, module)?)?;
     module.add_function(wrap_pyfunction!(fuse_bags, module)?)?;
+    module.add_function(wrap_pyfunction!(bag_group, module)?)?;
     columns::register(module)?;
     json::register(module)?;
     text::register(module)

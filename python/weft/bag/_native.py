@@ -11,6 +11,7 @@ import operator
 from typing import Any
 
 from weft._weft import JsonLoads, TextStream, text_stream
+from weft.bag import _programs
 
 #: The type of `str.lower` and its like.
 _MethodOfStr = type(str.lower)
@@ -51,7 +52,33 @@ def map_native(func: Any, part: Any) -> Any:
         return part.method(made_of[0]) if len(made_of) == 1 and isinstance(made_of[0], str) else None
     if type(func) is _MethodOfStr and getattr(func, "__objclass__", None) is str:
         return part.method(func.__name__)
-    return None
+    return _project(part, func, _programs.program(func, "element"))
+
+
+def _project(part: Any, func: Any, program: Any) -> Any:
+    return None if program is None else part.project(program, func)
+
+
+def pluck(part: Any, key: Any) -> Any:
+    """One field of each object of lines of JSON."""
+    return _project(part, operator.itemgetter(key), _programs.item(key)) if is_stream(part) else None
+
+
+def keep(part: Any, predicate: Any, wanted: bool) -> Any:
+    """The objects of lines of JSON for which a predicate holds, or does not."""
+    if type(part) is not TextStream:
+        return None
+    program = _programs.program(predicate, "element")
+    return None if program is None else part.filter(program, predicate, wanted)
+
+
+def foldby(part: Any, key: Any, binop: Any, initial: Any) -> Any:
+    """Totals by key of the objects of lines of JSON."""
+    if type(part) is not TextStream or not _programs.initial(initial):
+        return None
+    key = _programs.program(key, "element") if callable(key) else _programs.item(key)
+    binop = _programs.program(binop, "total", "element")
+    return None if key is None or binop is None else part.foldby(key, binop, initial)
 
 
 def flatten(part: Any) -> Any:

@@ -1,7 +1,6 @@
 """Groups of elements by key, over all partitions.
 
-Each partition is grouped first, so that a key is hashed once for each partition it occurs in, and the function that
-gives keys is called once for each element. Two ways lead the groups together: tasks that read from all others
+The function that gives keys is called once for each element. Two ways lead the groups together: tasks that read from all others
 (``"tasks"``), and a `Store` that keeps what fits into its budget in memory and writes the rest to files (``"disk"``).
 """
 
@@ -10,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import sys
 import tempfile
 import threading
 import weakref
@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from weft import config
+from weft._engine import memory_limit
+from weft._weft import bag_group
 from weft.bag._steps import Step, as_key, group
 from weft.sizeof import sizeof
 from weft.utils import parse_bytes
@@ -87,28 +89,30 @@ def collect(index: int, splits: list[list[dict[Any, Any]]]) -> list[tuple[Any, l
 
 
 class Store:
-    """Groups on their way between partitions, by bucket: in memory up to a budget, beyond that in files.
+    """Elements on their way into groups: in memory up to a budget, beyond that in files, by bucket.
 
-    Of one computation; threads may add at the same time. The files vanish with the store.
+    Of one computation; threads may add at the same time. Elements wait as they came, with their keys, and are
+    grouped all at once when the first bucket is asked for: nothing is merged twice. The files vanish with the store.
     """
 
     def __init__(self, npartitions: int, memory: int) -> None:
         self._lock = threading.Lock()
+        self._npartitions = npartitions
         self._memory = memory
         self._held = 0
-        self._buckets: list[list[tuple[int, dict[Any, Any]]]] = [[] for _ in range(npartitions)]
+        self._waiting: list[tuple[int, list[Any], list[Any]]] = []
+        self._groups: list[dict[Any, list[Any]]] | None = None
+        self._rest: list[list[tuple[int, dict[Any, Any]]]] | None = None
         self._directory: str | None = None
 
-    def add(self, index: int, buckets: list[dict[Any, Any]], nbytes: int) -> None:
-        """Takes the groups of partition ``index``."""
+    def add(self, index: int, keys: list[Any], elements: list[Any], nbytes: int) -> None:
+        """Takes elements of partition ``index``, with the key of each."""
         with self._lock:
-            for held, bucket in zip(self._buckets, buckets):
-                if bucket:
-                    held.append((index, bucket))
+            self._waiting.append((index, keys, elements))
             self._held += nbytes
             if self._held <= self._memory:
                 return
-            full, self._buckets = self._buckets, [[] for _ in self._buckets]
+            full = self._by_bucket()
             self._held = 0
             if self._directory is None:
                 directory = config.get("temporary_directory", None)
@@ -119,17 +123,44 @@ class Store:
                     with open(os.path.join(self._directory, str(number)), "ab") as file:
                         _dump(entries, file)
 
+    def _by_bucket(self) -> list[list[tuple[int, dict[Any, Any]]]]:
+        """What waits, as groups of each partition for each bucket. Nothing waits then."""
+        waiting, self._waiting = self._waiting, []
+        all_: list[list[tuple[int, dict[Any, Any]]]] = [[] for _ in range(self._npartitions)]
+        for index, keys, elements in waiting:
+            groups: dict[Any, list[Any]] = {}
+            bag_group(keys, elements, groups)
+            for held, bucket in zip(all_, _buckets(groups, self._npartitions, bucket_hash)):
+                if bucket:
+                    held.append((index, bucket))
+        return all_
+
     def bucket(self, number: int) -> list[tuple[Any, list[Any]]]:
-        """The groups of one bucket, in the order of the partitions that they come from."""
-        found = list(self._buckets[number])
-        if self._directory is not None:
-            path = os.path.join(self._directory, str(number))
-            if os.path.exists(path):
-                with open(path, "rb") as file:
-                    while file.peek(1):
-                        found += pickle.load(file)
+        """The groups of one bucket, elements in the order of the partitions that they come from."""
+        if self._directory is None:
+            with self._lock:
+                if self._groups is None:
+                    self._groups = self._all_groups()
+            return list(self._groups[number].items())
+        with self._lock:
+            if self._rest is None:
+                self._rest = self._by_bucket()
+        found = list(self._rest[number])
+        path = os.path.join(self._directory, str(number))
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                while file.peek(1):
+                    found += pickle.load(file)
         found.sort(key=lambda entry: entry[0])
         return _merge(bucket for _, bucket in found)
+
+    def _all_groups(self) -> list[dict[Any, list[Any]]]:
+        waiting, self._waiting = self._waiting, []
+        waiting.sort(key=lambda entry: entry[0])
+        groups: dict[Any, list[Any]] = {}
+        for _, keys, elements in waiting:
+            bag_group(keys, elements, groups)
+        return _buckets(groups, self._npartitions, bucket_hash)
 
 
 def _dump(entries: Any, file: Any) -> None:
@@ -142,6 +173,15 @@ def _dump(entries: Any, file: Any) -> None:
     file.write(data)
 
 
+def _budget() -> int:
+    """What a store may hold in memory: the setting ``bag.shuffle-memory``."""
+    setting = config.get("bag.shuffle-memory")
+    if setting != "auto":
+        return parse_bytes(setting)
+    limit = memory_limit()
+    return sys.maxsize if limit is None else limit // 4
+
+
 class OpenStore(Step):
     """Makes the store of one computation."""
 
@@ -149,7 +189,7 @@ class OpenStore(Step):
     npartitions: int
 
     def __call__(self) -> Store:
-        return Store(self.npartitions, parse_bytes(config.get("bag.shuffle-memory")))
+        return Store(self.npartitions, _budget())
 
 
 class Put(Step):
@@ -169,7 +209,7 @@ class Put(Step):
             # Elements are alike: a few tell the size of all.
             few = block[:: max(1, len(block) // 32)]
             nbytes = sum(map(sizeof, few)) * len(block) // len(few)
-            store.add(index, _buckets(group(key, block), self.npartitions, bucket_hash), nbytes)
+            store.add(index, list(map(key, block)), block, nbytes)
 
 
 def get(index: int, _done: list[None], store: Store) -> list[tuple[Any, list[Any]]]:

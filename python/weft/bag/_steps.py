@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from random import Random
 from typing import Any
 
+from weft._weft import bag_group
 from weft.bag import _native
 from weft.typing import no_default
 from weft.utils import is_empty
@@ -210,7 +211,8 @@ class Filter(Step):
     predicate: Callable[[Any], Any] | None
 
     def __call__(self, part: Iterable[Any]) -> Iterator[Any]:
-        return filter(self.predicate, part)
+        native = _native.keep(part, self.predicate, True)
+        return filter(self.predicate, part) if native is None else native
 
 
 class Remove(Step):
@@ -220,7 +222,8 @@ class Remove(Step):
     predicate: Callable[[Any], Any] | None
 
     def __call__(self, part: Iterable[Any]) -> Iterator[Any]:
-        return itertools.filterfalse(self.predicate, part)
+        native = _native.keep(part, self.predicate, False)
+        return itertools.filterfalse(self.predicate, part) if native is None else native
 
 
 class Pluck(Step):
@@ -233,7 +236,8 @@ class Pluck(Step):
     def __call__(self, part: Iterable[Any]) -> Iterator[Any]:
         key, default = self.key, self.default
         if default is no_default:
-            return map(getter(key), part)
+            native = _native.pluck(part, key)
+            return map(getter(key), part) if native is None else native
         if isinstance(key, list):
             return (tuple(item_or(element, item, default) for item in key) for element in part)
         return (item_or(element, key, default) for element in part)
@@ -318,8 +322,8 @@ class Reduce(Step):
 
 def empty_safe_apply(func: Callable[[Any], Any], part: Any, is_last: bool) -> Any:
     """``func(part)``; `no_result` for an empty one, unless no other will come."""
-    if _native.is_stream(part):
-        return no_result if not is_last and part.is_empty() else func(part)
+    if _native.is_stream(part) and ((empty := part.is_empty()) is not None or func in (count, frequencies)):
+        return no_result if not is_last and empty else func(part)
     if isinstance(part, Iterator):
         missing = object()
         first = next(part, missing)
@@ -437,9 +441,9 @@ def merge_distinct(seqs: Iterable[Any], key: Any = None) -> list[Any]:
 
 def group(key: Callable[[Any], Any], part: Iterable[Any]) -> dict[Any, list[Any]]:
     """Elements by what ``key`` gives for them."""
-    groups: dict[Any, list[Any]] = collections.defaultdict(list)
-    for element in part:
-        groups[key(element)].append(element)
+    elements = part if type(part) is list else list(part)
+    groups: dict[Any, list[Any]] = {}
+    bag_group(list(map(key, elements)), elements, groups)
     return groups
 
 
@@ -452,6 +456,9 @@ class ReduceBy(Step):
     initial: Any
 
     def __call__(self, part: Iterable[Any]) -> dict[Any, Any]:
+        native = _native.foldby(part, self.key, self.binop, self.initial)
+        if native is not None:
+            return native
         key, binop, initial = as_key(self.key), self.binop, self.initial
         totals: dict[Any, Any] = {}
         missing = object()

@@ -1,4 +1,4 @@
-//! Walking over JSON values.
+//! Walking over JSON values. What is walked over is valid JSON, all of it.
 
 use memchr::memchr;
 
@@ -20,7 +20,7 @@ pub enum Token {
     Null,
     /// With its quotes.
     Str,
-    /// An object or a list, of which only strings and brackets were looked at.
+    /// An object or a list.
     Nested,
 }
 
@@ -69,9 +69,15 @@ impl<'a> Cursor<'a> {
     /// Steps over a value.
     #[inline]
     pub fn value(&mut self) -> Result<Token, Unusual> {
+        self.value_within(0)
+    }
+
+    #[inline]
+    fn value_within(&mut self, depth: u32) -> Result<Token, Unusual> {
         match self.peek()? {
             b'"' => self.string().map(|_| Token::Str),
-            b'{' | b'[' => self.nested().map(|()| Token::Nested),
+            b'{' => self.object(depth + 1).map(|()| Token::Nested),
+            b'[' => self.list(depth + 1).map(|()| Token::Nested),
             b't' => self.literal(b"true", Token::True),
             b'f' => self.literal(b"false", Token::False),
             b'n' => self.literal(b"null", Token::Null),
@@ -90,34 +96,56 @@ impl<'a> Cursor<'a> {
                     self.at += 1;
                     return Ok(&self.bytes[start..self.at - 1]);
                 }
-                b'\\' => self.at += 2,
+                b'\\' => self.escape()?,
                 0..=0x1f => return Err(Unusual),
                 _ => self.at += 1,
             }
         }
     }
 
-    fn nested(&mut self) -> Result<(), Unusual> {
-        let mut depth = 0;
-        loop {
-            match self.peek()? {
-                b'"' => {
-                    self.string()?;
-                    continue;
-                }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                0..=0x1f if !matches!(self.bytes[self.at], b' ' | b'\t' | b'\r' | b'\n') => {
-                    return Err(Unusual);
-                }
-                _ => {}
-            }
+    #[cold]
+    fn escape(&mut self) -> Result<(), Unusual> {
+        let rest = &self.bytes[self.at + 1..];
+        self.at += match rest.first() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+            Some(b'u') if rest.get(1..5).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) => 6,
+            _ => return Err(Unusual),
+        };
+        Ok(())
+    }
+
+    fn object(&mut self, depth: u32) -> Result<(), Unusual> {
+        if depth > MAX_DEPTH {
+            return Err(Unusual);
+        }
+        self.at += 1;
+        let mut more = true;
+        while more && self.key()?.is_some() {
+            self.value_within(depth)?;
+            more = self.more()?;
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, depth: u32) -> Result<(), Unusual> {
+        if depth > MAX_DEPTH {
+            return Err(Unusual);
+        }
+        self.at += 1;
+        self.skip();
+        if self.peek()? == b']' {
             self.at += 1;
-            if depth == 0 {
-                return Ok(());
-            }
-            if depth > MAX_DEPTH {
-                return Err(Unusual);
+            return Ok(());
+        }
+        loop {
+            self.value_within(depth)?;
+            self.skip();
+            let byte = self.peek()?;
+            self.at += 1;
+            match byte {
+                b',' => self.skip(),
+                b']' => return Ok(()),
+                _ => return Err(Unusual),
             }
         }
     }

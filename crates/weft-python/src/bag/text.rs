@@ -13,6 +13,7 @@ use weft_io::{Compression, Counts, IoError, TextError, TextPiece, TextReader, is
 
 use super::columns::table;
 use super::json::JsonLoads;
+use super::records::{Ask, Fold, Found, Records};
 use crate::arrow::PyFrame;
 
 /// What is done to a text. Whitespace is Python's.
@@ -50,6 +51,8 @@ struct State {
     /// Where in the chunk the next line begins, or the next word, up to `line_end`.
     at: usize,
     line_end: usize,
+    /// On the objects of lines of JSON.
+    records: Records,
 }
 
 /// See the module.
@@ -152,6 +155,34 @@ impl State {
             return Ok(Some((start, end)));
         }
     }
+}
+
+fn counts_to_py(py: Python<'_>, counts: Counts) -> PyResult<Bound<'_, PyDict>> {
+    let dict = PyDict::new(py);
+    for (text, n) in counts.finish() {
+        dict.set_item(PyString::new(py, &text), n)?;
+    }
+    Ok(dict)
+}
+
+/// Calls `each` with every line of pieces of files; stops where it cannot go on.
+fn every_line(
+    pieces: Vec<TextPiece>,
+    universal: bool,
+    mut each: impl FnMut(&str) -> Result<(), Ask>,
+) -> Result<Result<(), Ask>, TextError> {
+    let mut reader = TextReader::new(pieces, universal);
+    while let Some(chunk) = reader.read()? {
+        let mut rest = chunk.as_str();
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |at| at + 1);
+            if let Err(ask) = each(&rest[..end]) {
+                return Ok(Err(ask));
+            }
+            rest = &rest[end..];
+        }
+    }
+    Ok(Ok(()))
 }
 
 impl State {
@@ -262,6 +293,15 @@ impl TextStream {
     }
 
     fn next<'py>(&self, py: Python<'py>, state: &mut State) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if state.shape == Shape::Json {
+            while let Some((start, end)) = state.line().map_err(|error| raise(py, error))? {
+                match state.records.element(py, &state.chunk[start..end], &self.json)? {
+                    Found::Dropped => {}
+                    Found::Element(element) => return Ok(Some(element)),
+                }
+            }
+            return Ok(None);
+        }
         let mut buffer = String::new();
         let found = match state.shape {
             Shape::Word => state.word(),
@@ -280,10 +320,8 @@ impl TextStream {
                 PyString::new(py, apply(&state.word_methods, word, &mut buffer)?).into_any()
             }
             Shape::Lists => Self::list(py, state, (start, end))?.into_any(),
-            Shape::Json => {
-                let text = apply(&state.line_methods, &state.chunk[start..end], &mut buffer)?;
-                self.json.parse(py, text)?
-            }
+            // Was dealt with above.
+            Shape::Json => self.json.parse(py, &state.chunk[start..end])?,
         }))
     }
 
@@ -311,11 +349,14 @@ impl TextStream {
         }
     }
 
-    /// Whether nothing is left. Reads on, but takes nothing.
-    fn is_empty(&self, py: Python<'_>) -> PyResult<bool> {
+    /// Whether nothing is left. Reads on, but takes nothing. `None`: that takes looking at elements.
+    fn is_empty(&self, py: Python<'_>) -> PyResult<Option<bool>> {
         let mut guard = self.state()?;
-        let Some(state) = guard.as_mut() else { return Ok(true) };
-        state.fill().map(|more| !more).map_err(|error| raise(py, error))
+        let Some(state) = guard.as_mut() else { return Ok(Some(true)) };
+        if !state.records.is_plain() {
+            return Ok(None);
+        }
+        state.fill().map(|more| Some(!more)).map_err(|error| raise(py, error))
     }
 
     /// The same text with the method `name` of `str` on each element; `None`: not natively.
@@ -359,6 +400,61 @@ impl TextStream {
         })
     }
 
+    /// The objects that a function is true of, or with `keep` false, is not; `program` says what it computes. `None`: not
+    /// natively.
+    fn filter(
+        &self,
+        program: &Bound<'_, PyAny>,
+        func: Py<PyAny>,
+        keep: bool,
+    ) -> PyResult<Option<TextStream>> {
+        let mut failed = Ok(());
+        let stream = self.step(|state| {
+            let objects = state.shape == Shape::Json && state.records.projection.is_none();
+            if objects {
+                failed = state.records.filter(program, func, keep);
+            }
+            objects
+        });
+        failed.and(stream)
+    }
+
+    /// What a function makes of each object; `program` says what it computes. `None`: not natively.
+    fn project(&self, program: &Bound<'_, PyAny>, func: Py<PyAny>) -> PyResult<Option<TextStream>> {
+        let mut failed = Ok(());
+        let stream = self.step(|state| {
+            let objects = state.shape == Shape::Json && state.records.projection.is_none();
+            if objects {
+                failed = state.records.project(program, func);
+            }
+            objects
+        });
+        failed.and(stream)
+    }
+
+    /// Totals of objects by key, of which `key` and `binop` say what they compute; `None`: not natively, the stream is as
+    /// before.
+    fn foldby<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        binop: &Bound<'py, PyAny>,
+        initial: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let mut guard = self.state()?;
+        let Some(state) = guard.as_mut() else { return Ok(None) };
+        if state.shape != Shape::Json || state.records.projection.is_some() || state.started {
+            return Ok(None);
+        }
+        let mut fold = Fold::new(&mut state.records, key, binop, initial)?;
+        let (records, pieces, universal) = (&state.records, state.pieces.clone(), state.universal);
+        let done = py.detach(|| every_line(pieces, universal, |line| fold.add(line, records)));
+        match done.map_err(|error| raise(py, error))? {
+            Ok(()) => fold.into_py(py).map(Some),
+            Err(Ask) => Ok(None),
+        }
+    }
+
     /// The objects of lines of JSON as a frame of the columns `names`, and a dict of those columns that stay Python's.
     /// `None`: not of these `dtypes` exactly; the stream is then as before.
     fn frame<'py>(
@@ -369,7 +465,7 @@ impl TextStream {
     ) -> PyResult<Option<(PyFrame, Bound<'py, PyDict>)>> {
         let mut guard = self.state()?;
         let Some(state) = guard.as_mut() else { return Ok(None) };
-        if state.shape != Shape::Json || !state.line_methods.is_empty() || state.started {
+        if state.shape != Shape::Json || !state.records.is_plain() || state.started {
             return Ok(None);
         }
         let (pieces, universal) = (state.pieces.clone(), state.universal);
@@ -412,17 +508,23 @@ impl TextStream {
     /// How often each text occurs, in the order of their first; `None`: elements are no texts.
     fn frequencies<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let mut guard = self.state()?;
-        if guard.as_ref().is_some_and(|state| matches!(state.shape, Shape::Lists | Shape::Json)) {
-            return Ok(None);
+        if let Some(state) = guard.as_mut().filter(|state| matches!(state.shape, Shape::Lists | Shape::Json))
+        {
+            if state.shape == Shape::Lists || state.records.projection.is_none() || state.started {
+                return Ok(None);
+            }
+            let mut counts = Counts::default();
+            let (records, pieces, universal) = (&state.records, state.pieces.clone(), state.universal);
+            let done = py.detach(|| every_line(pieces, universal, |line| records.count(line, &mut counts)));
+            return match done.map_err(|error| raise(py, error))? {
+                Ok(()) => counts_to_py(py, counts).map(Some),
+                Err(Ask) => Ok(None),
+            };
         }
         let Some(mut state) = guard.take() else { return Ok(Some(PyDict::new(py))) };
         drop(guard);
         let counted: Result<Result<Counts, PyErr>, TextError> = py.detach(move || state.counts());
-        let counts = PyDict::new(py);
-        for (text, n) in counted.map_err(|error| raise(py, error))??.finish() {
-            counts.set_item(PyString::new(py, &text), n)?;
-        }
-        Ok(Some(counts))
+        counts_to_py(py, counted.map_err(|error| raise(py, error))??).map(Some)
     }
 }
 
@@ -456,6 +558,7 @@ fn text_stream(
         chunk: String::new(),
         at: 0,
         line_end: 0,
+        records: Records::default(),
     };
     Some(TextStream { state: Mutex::new(Some(state)), json: JsonLoads::default() })
 }
