@@ -43,6 +43,7 @@ fn job(threads: usize, files: &[String]) -> Result<Vec<usize>, Box<dyn std::erro
         true,
         true,
         Kind::Series { named: false },
+        1,
     )?;
     let by_zone = trips.groupby(
         vec![(Some("PULocationID".into()), trips.column("PULocationID")?)],
@@ -50,6 +51,7 @@ fn job(threads: usize, files: &[String]) -> Result<Vec<usize>, Box<dyn std::erro
         true,
         true,
         Kind::Series { named: true },
+        1,
     )?;
     let layers = lower(&[by_hour, by_zone])?;
     let outputs: Vec<_> = layers.iter().map(|layer| (layer.clone(), 0)).collect();

@@ -155,7 +155,9 @@ def same(a, b):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("queries", nargs="*")
     parser.add_argument("--scale", type=float, default=0.1)
     parser.add_argument("--systems", nargs="+", default=["weft", "dask", "polars", "duckdb"])

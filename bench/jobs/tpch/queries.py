@@ -261,9 +261,7 @@ def q20(t):
     df = df[(df.l_shipdate >= date(1994, 1, 1)) & (df.l_shipdate < date(1995, 1, 1))]
     df = df.merge(part, left_on="l_partkey", right_on="p_partkey", how="leftsemi")
     shipped = df.groupby(["l_partkey", "l_suppkey"]).l_quantity.sum().reset_index()
-    df = t.partsupp.merge(
-        shipped, left_on=["ps_partkey", "ps_suppkey"], right_on=["l_partkey", "l_suppkey"]
-    )
+    df = t.partsupp.merge(shipped, left_on=["ps_partkey", "ps_suppkey"], right_on=["l_partkey", "l_suppkey"])
     df = df[df.ps_availqty > 0.5 * df.l_quantity]
     canada = t.nation[t.nation.n_name == "CANADA"]
     supplier = t.supplier.merge(canada, left_on="s_nationkey", right_on="n_nationkey")

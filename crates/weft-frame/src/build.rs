@@ -369,7 +369,7 @@ impl Expr {
     }
 
     /// Groups the rows of a table or Series by Series of its row space. The result has one
-    /// partition, with the keys as index.
+    /// partition, with the keys as index, or `split_out`, each with groups of its own.
     pub fn groupby(
         &self,
         keys: Vec<(Option<Key>, Expr)>,
@@ -377,6 +377,7 @@ impl Expr {
         dropna: bool,
         sort: bool,
         kind: Kind,
+        split_out: u32,
     ) -> Result<Expr> {
         self.check_native()?;
         if keys.is_empty() {
@@ -395,7 +396,13 @@ impl Expr {
         }
         let finish = Finish::Groups { kind };
         let node = Node::Aggregate { input: self.clone(), keys, aggs, dropna, sort, finish };
-        Ok(Expr::new(node, Schema { fields, kind }, 1))
+        let distinct = |agg: &Agg| matches!(agg.func, Func::NUnique { .. });
+        if let (Node::Aggregate { aggs, .. }, true) = (&node, split_out > 1)
+            && aggs.iter().any(distinct)
+        {
+            return ExprError::unsupported("nunique in several partitions");
+        }
+        Ok(Expr::new(node, Schema { fields, kind }, split_out.max(1)))
     }
 
     fn agg_dtype(&self, agg: &Agg, grouped: bool) -> Result<DType> {

@@ -193,7 +193,13 @@ pub enum Finish {
 
 impl Expr {
     pub(crate) fn new(node: Node, schema: Schema, npartitions: u32) -> Expr {
-        let digest = node.digest();
+        let digest = match node {
+            // Groups in several partitions are another thing than the same groups in one.
+            Node::Aggregate { .. } if npartitions > 1 => {
+                Hasher::new("split").digest(node.digest()).number(npartitions as u64).finish()
+            }
+            _ => node.digest(),
+        };
         let space = node.space().unwrap_or(digest);
         Expr(Arc::new(Inner { node, schema, npartitions, digest, space }))
     }

@@ -23,6 +23,7 @@ pub mod kernel;
 mod lower;
 mod optimize;
 mod parquet;
+mod parts;
 pub mod plan;
 mod relabel;
 mod scalar;

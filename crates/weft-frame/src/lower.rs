@@ -14,7 +14,9 @@ use crate::expr::{Expr, HostReads, Node};
 use crate::join::Probe;
 use crate::join::table::Build;
 use crate::optimize::optimize;
+use crate::parts::{self, Merged, Part, Slice, Whole};
 use crate::plan::{self, Beside, Limit, Plan};
+use crate::shuffle::Sent;
 use crate::work::{Alias, Combine, Extract, Finished, Join, StageWork};
 use weft_data::Hasher;
 
@@ -267,6 +269,20 @@ impl Lowering {
             Node::Aggregate { keys, aggs, dropna, sort, finish, .. } => {
                 let spec = Arc::new(plan::spec(keys, aggs, *dropna, *sort, finish)?);
                 let tag = expr.node().tag().to_owned();
+                let n = own.len() as u32;
+                let split = expr.npartitions();
+                if split > 1 {
+                    return Ok(split_groups(expr, name, own, sink, spec, tag));
+                }
+                if n > 1 && parts::splits(&spec) {
+                    let (keys, kind) = (spec.keys.len(), expr.schema().kind);
+                    let reads = vec![Read { input: 0, axes: vec![Axis::All] }];
+                    let rule = Rule::Grid { shape: vec![parts::PARTS], reads };
+                    let work = Part { name: format!("{tag}-part"), spec, sink, parts: parts::PARTS };
+                    let part = Key::from(format!("{}-part", expr.name()));
+                    let current = layer(part, vec![own], rule, Arc::new(work));
+                    return Ok(gather(name, current, Arc::new(Whole { keys, kind })));
+                }
                 let (mut part, mut current, mut depth) = (sink, own, 0);
                 while current.len() as u32 > FAN_IN {
                     let n = (current.len() as u32).div_ceil(FAN_IN);
@@ -352,7 +368,8 @@ impl Lowering {
             return Ok(layer.clone());
         }
         let rows = self.frames(&probe.table)?;
-        let work = Build { keys: probe.table_keys.clone(), columns: probe.taken() };
+        let work =
+            Build { keys: probe.table_keys.clone(), columns: probe.taken(), only_keys: probe.only_keys() };
         let built = gather(Key::from(format!("merge-table-{digest:032x}")), rows, Arc::new(work));
         self.tables.insert(digest, built.clone());
         Ok(built)
@@ -383,6 +400,30 @@ impl Lowering {
         self.bridges.insert(expr.digest(), bridged.clone());
         Ok(bridged)
     }
+}
+
+/// A result of several partitions: slices of the partial groups are moved like the rows of a shuffle, so that no
+/// task holds more than its own, and what waits can go to disk.
+fn split_groups(
+    expr: &Expr,
+    name: Key,
+    own: LayerRef,
+    sink: usize,
+    spec: Arc<crate::aggregate::Spec>,
+    tag: String,
+) -> LayerRef {
+    let (n, m) = (own.len() as u32, expr.npartitions());
+    let row = Axis::Along { own: 0, offset: 0 };
+    let named = |part: &str| Key::from(format!("{}-{part}", expr.name()));
+    let work = Slice { sink, keys: spec.keys.len(), parts: m };
+    let reads = vec![Read { input: 0, axes: vec![row] }];
+    let slices = layer(named("slice"), vec![own], Rule::Grid { shape: vec![n, m], reads }, Arc::new(work));
+    let reads = vec![Read { input: 0, axes: vec![row, Axis::All] }];
+    let rule = Rule::Grid { shape: vec![n], reads };
+    let sent = layer(named("sent"), vec![slices.clone()], rule, Arc::new(Sent));
+    let reads = vec![Read { input: 0, axes: vec![Axis::All, row] }, Read { input: 1, axes: vec![Axis::All] }];
+    let work = Merged { name: tag, spec, slices: n as usize };
+    layer(name, vec![slices, sent], Rule::Grid { shape: vec![m], reads }, Arc::new(work))
 }
 
 fn layer(name: Key, inputs: Vec<LayerRef>, rule: Rule, work: WorkRef) -> LayerRef {

@@ -108,14 +108,49 @@ pub(crate) fn optimize(exprs: &[Expr]) -> Result<Vec<Expr>> {
             }
         }
     }
+    let held = held(&order);
     let mut done: HashMap<u128, Expr> = HashMap::new();
     for expr in &order {
         // Nobody needs it: a column that is assigned and never read.
         let Some(need) = needs.get(&expr.digest()) else { continue };
-        let rebuilt = rebuild(expr, need, &done)?;
+        let mut rebuilt = rebuild(expr, need, &done)?;
+        if held.contains(&expr.digest()) && matches!(rebuilt.node(), Node::Probe(_)) {
+            rebuilt = rebuilt.hold()?;
+        }
         done.insert(expr.digest(), rebuilt);
     }
     exprs.iter().map(|expr| made(&done, expr)).collect()
+}
+
+/// Joins whose rows two passes read of which one waits for the other: `df.merge(df.groupby(…).mean())`. They
+/// would be made twice.
+fn held(order: &[Expr]) -> HashSet<u128> {
+    // The joins that each expression is made of.
+    let mut below: HashMap<u128, HashSet<u128>> = HashMap::new();
+    let mut held = HashSet::new();
+    for expr in order {
+        let inputs = expr.node().inputs();
+        let is_join = matches!(expr.node(), Node::Exchange(step) if step.tag() == "merge");
+        if let (true, [left, right]) = (is_join, &inputs[..])
+            && let (Some(left), Some(right)) = (below.get(&left.digest()), below.get(&right.digest()))
+        {
+            let common: Vec<u128> = left.intersection(right).copied().collect();
+            // Those that no other one is made of.
+            let inner: HashSet<u128> = common
+                .iter()
+                .flat_map(|join| below.get(join).into_iter().flatten().filter(move |other| *other != join))
+                .copied()
+                .collect();
+            held.extend(common.iter().filter(|join| !inner.contains(*join)));
+        }
+        let mut own: HashSet<u128> =
+            inputs.iter().filter_map(|input| below.get(&input.digest())).flatten().copied().collect();
+        if is_join {
+            own.insert(expr.digest());
+        }
+        below.insert(expr.digest(), own);
+    }
+    held
 }
 
 /// Inputs before what reads them.
@@ -310,7 +345,51 @@ fn rebuild(expr: &Expr, need: &Need, done: &HashMap<u128, Expr>) -> Result<Expr>
     })
 }
 
+/// The share of rows that a mask is thought to leave, in quarters of quarters.
+fn selectivity(mask: &Expr) -> f64 {
+    use crate::kernel::{BinaryOp, Op, UnaryOp};
+    let Node::Elementwise { op, args } = mask.node() else { return 0.5 };
+    let side = |i: usize| match args.get(i) {
+        Some(Arg::Series(series)) => selectivity(series),
+        _ => 1.0,
+    };
+    match op {
+        Op::Binary(BinaryOp::And) => side(0) * side(1),
+        Op::Binary(BinaryOp::Or) => (side(0) + side(1)).min(1.0),
+        Op::Binary(BinaryOp::Eq) => 0.1,
+        Op::Binary(BinaryOp::Ne) => 0.9,
+        Op::Binary(op) if op.is_comparison() => 0.4,
+        Op::IsIn(_) => 0.2,
+        Op::Unary(UnaryOp::Invert) => 1.0 - side(0),
+        Op::Text(_) => 0.2,
+        _ => 0.5,
+    }
+}
+
 impl Expr {
+    /// How many rows there may be, by a guess: filters and semi-joins leave some of them.
+    pub fn expected_rows(&self) -> Option<f64> {
+        match self.node() {
+            Node::Filter { input, mask } => Some(input.expected_rows()? * selectivity(mask)),
+            Node::Project { input, .. }
+            | Node::Column { input, .. }
+            | Node::Assign { input, .. }
+            | Node::Rename { input, .. } => input.expected_rows(),
+            Node::Table { columns } => columns.first()?.1.expected_rows(),
+            // Of the rows of one side, as many find a match as the other side has left of its own.
+            Node::Exchange(step) if step.tag() == "merge" => {
+                let inputs = step.inputs();
+                let own = step.estimated_rows()? as f64;
+                let share = |input: &Expr| -> Option<f64> {
+                    Some(input.expected_rows()? / (input.estimated_rows()?.max(1) as f64))
+                };
+                Some(own * inputs.iter().map(share).product::<Option<f64>>()?)
+            }
+            Node::Exchange(step) if step.inputs().len() == 1 => step.inputs()[0].expected_rows(),
+            _ => self.estimated_rows().map(|rows| rows as f64),
+        }
+    }
+
     /// How many rows there are at most, by a guess from what the sources know.
     pub fn estimated_rows(&self) -> Option<usize> {
         match self.node() {

@@ -1,4 +1,4 @@
-//! Row labels as columns.
+//! Steps on whole partitions: row labels as columns, and rows that are kept for several passes.
 
 use std::sync::Arc;
 
@@ -100,5 +100,64 @@ impl Work for Reset {
         let kind = if self.labels.is_empty() { self.kind } else { Kind::Table };
         let index = Index::Range { start: 0, step: 1 };
         Ok(Value::Frame(Arc::new(Frame::new(columns, index, input.rows()).with_kind(kind))))
+    }
+}
+
+impl Expr {
+    /// The same rows, made once for all passes that read them.
+    pub(crate) fn hold(&self) -> Result<Expr> {
+        Expr::exchange(Hold { input: self.clone() }, self.schema().clone(), self.npartitions())
+    }
+}
+
+#[derive(Debug)]
+struct Hold {
+    input: Expr,
+}
+
+impl Exchange for Hold {
+    fn tag(&self) -> &str {
+        "hold"
+    }
+
+    fn inputs(&self) -> Vec<Expr> {
+        vec![self.input.clone()]
+    }
+
+    fn token(&self) -> u128 {
+        Hasher::new("hold").finish()
+    }
+
+    fn describe(&self) -> String {
+        "rows kept for several passes".to_owned()
+    }
+
+    fn wants(&self, need: &Columns) -> Vec<Columns> {
+        vec![need.clone()]
+    }
+
+    fn with_inputs(&self, inputs: Vec<Expr>, _need: &Columns, _ordered: bool) -> Result<Expr> {
+        inputs[0].hold()
+    }
+
+    fn layer(&self, name: &Key, inputs: Vec<LayerRef>) -> LayerRef {
+        aligned(name.clone(), inputs, self.input.npartitions(), Held)
+    }
+}
+
+#[derive(Debug)]
+struct Held;
+
+impl Work for Held {
+    fn name(&self) -> &str {
+        "hold"
+    }
+
+    fn run(&self, _index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
+        Ok(inputs[0].clone())
+    }
+
+    fn is_alias(&self, _index: u32) -> bool {
+        true
     }
 }

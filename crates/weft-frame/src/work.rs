@@ -19,7 +19,7 @@ const BATCH: usize = 1 << 15;
 
 /// What the sinks of a stage give for one partition.
 #[derive(Debug)]
-struct Bundle(Vec<Output>);
+pub(crate) struct Bundle(pub Vec<Output>);
 
 impl Object for Bundle {
     fn nbytes(&self) -> usize {
@@ -44,7 +44,7 @@ fn bundle_stays() -> CodecError {
     std::io::Error::other("partial results stay in memory").into()
 }
 
-fn bundle(value: &Value) -> Result<&Bundle, TaskError> {
+pub(crate) fn bundle(value: &Value) -> Result<&Bundle, TaskError> {
     match value {
         Value::Object(object) => object.as_any().downcast_ref(),
         _ => None,

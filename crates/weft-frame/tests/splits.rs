@@ -69,7 +69,7 @@ proptest! {
             Agg { label: "sum".into(), func: Func::Sum, input: Some(x.clone()) },
         ];
         let keys = vec![(Some("k".into()), kept.column("k").unwrap())];
-        let groups = kept.groupby(keys, aggs, true, true, Kind::Table).unwrap();
+        let groups = kept.groupby(keys, aggs, true, true, Kind::Table, 1).unwrap();
         let total = x.reduce(Func::Sum).unwrap();
         let results = common::compute(&[groups, total, kept]).unwrap();
 

@@ -422,9 +422,9 @@ impl FrameExpr {
         wrap(self.expr.reset_index(levels))
     }
 
-    /// How many rows there are at most, as a guess; None if nothing is known.
-    fn estimated_rows(&self) -> Option<usize> {
-        self.expr.estimated_rows()
+    /// How many rows there are at most, and how many are expected, as guesses; None if nothing is known.
+    fn estimated_rows(&self) -> Option<(usize, f64)> {
+        Some((self.expr.estimated_rows()?, self.expr.expected_rows()?))
     }
 
     fn fillna(&self, value: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -514,7 +514,7 @@ impl FrameExpr {
     /// `keys` is ``[(index name or None, FrameExpr of a Series), …]``; `aggs` is
     /// ``[(label, func, FrameExpr of a Series or None, {"ddof": …} or None), …]``; `kind` says what the
     /// result is: ``"table"``, ``"series"`` or ``"unnamed"`` (as ``groupby(...).size()``).
-    #[pyo3(signature = (keys, aggs, *, dropna=true, sort=true, kind="table"))]
+    #[pyo3(signature = (keys, aggs, *, dropna=true, sort=true, kind="table", split_out=1))]
     #[allow(clippy::type_complexity, reason = "the shape of the Python call, extracted in one place")]
     fn groupby(
         &self,
@@ -528,6 +528,7 @@ impl FrameExpr {
         dropna: bool,
         sort: bool,
         kind: &str,
+        split_out: u32,
     ) -> PyResult<Self> {
         let keys = keys
             .iter()
@@ -542,7 +543,7 @@ impl FrameExpr {
                 Ok(Agg { label: label_from_py(label)?, func, input })
             })
             .collect::<PyResult<Vec<_>>>()?;
-        wrap(self.expr.groupby(keys, aggs, dropna, sort, kind_from_name(kind)?))
+        wrap(self.expr.groupby(keys, aggs, dropna, sort, kind_from_name(kind)?, split_out))
     }
 
     /// How often each value of a Series occurs.

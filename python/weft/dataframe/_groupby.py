@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -114,8 +115,8 @@ class _GroupBy:
     def _input(self, column: Any) -> Any:
         return self.obj.expr if self.obj.ndim == 1 else self.obj.expr.column(column)
 
-    def _build(self, aggs: list[_Agg], meta: Any, kind: str) -> Any:
-        """The native expression.
+    def _build(self, aggs: list[_Agg], meta: Any, kind: str, parts: int = 1) -> Any:
+        """The native expression, in ``parts`` partitions.
 
         Raises
         ------
@@ -136,14 +137,21 @@ class _GroupBy:
             raise NotImplementedError("categorical keys")
         if not self.as_index:
             raise NotImplementedError("as_index=False")
-        expr = self.obj.expr.groupby(
-            keys,
-            entries,
-            dropna=self.dropna is not False,
-            sort=self.sort is not False,
-            kind=kind,
-        )
-        return new_collection(expr, meta)
+        def native(split_out: int) -> Any:
+            expr = self.obj.expr.groupby(
+                keys,
+                entries,
+                dropna=self.dropna is not False,
+                sort=self.sort is not False,
+                kind=kind,
+                split_out=split_out,
+            )
+            return new_collection(expr, meta)
+
+        if parts > 1:
+            with contextlib.suppress(NotImplementedError):
+                return native(parts)
+        return _cut(native(1), parts)
 
     # -- what users call --------------------------------------------------------------------------
 
@@ -170,7 +178,7 @@ class _GroupBy:
             else:
                 kind = "table"
                 aggs = [_Agg(c, c, name, native) for c in meta.columns]
-            return _cut(self._build(aggs, meta, kind), split_out)
+            return self._build(aggs, meta, kind, split_out)
         except Unsupported:
             return _cut(self._fallback(MethodCall(name), (), pandas_options, meta), split_out)
 
@@ -225,7 +233,7 @@ class _GroupBy:
                 raise NotImplementedError("as_index=False")
             kind = "unnamed" if meta.name is None else "series"
             aggs = [_Agg(0 if meta.name is None else meta.name, None, "size", None)]
-            return _cut(self._build(aggs, meta, kind), split_out)
+            return self._build(aggs, meta, kind, split_out)
         except Unsupported:
             return _cut(self._fallback(MethodCall("size"), (), {}, meta), split_out)
 
@@ -260,7 +268,7 @@ class _GroupBy:
                 if meta.name is not None
                 else "unnamed"
             )
-            return _cut(self._build(aggs, meta, kind), parts)
+            return self._build(aggs, meta, kind, parts)
         except Unsupported:
             args = () if arg is None else (arg,)
             return _cut(self._fallback(MethodCall("agg"), args, kwargs, meta), parts)

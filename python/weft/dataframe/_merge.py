@@ -244,11 +244,14 @@ class _Join:
             return None
         if broadcast is None and self._native_keys()[0]:
             # Looked up in Rust, whatever is small enough to be held once.
-            sizes = {"right": _size(right), "left": _size(left)}
-            known = {side: size for side, size in sizes.items() if size is not None}
-            for side in sorted(known, key=lambda side: known[side]):
-                if self.how in allowed[side] and known[side] <= _broadcast_limit():
-                    return side
+            sizes = {"left": _size(left), "right": _size(right)}
+            if None not in sizes.values():
+                # The order of the left side's rows is cheaper to keep.
+                order = ["right", "left"] if sizes["left"] > sizes["right"] / 8 else ["left", "right"]
+                limit = _broadcast_limit()
+                for side in order:
+                    if self.how in allowed[side] and sizes[side] <= limit:
+                        return side
         side = "left" if left.npartitions < right.npartitions else "right"
         if self.how not in allowed[side]:
             return None
@@ -345,13 +348,15 @@ _PLAIN = {
 }  # fmt: skip
 
 
-def _size(df: Any) -> int | None:
-    """Bytes of a table, by a guess from above at its rows."""
+def _size(df: Any) -> float | None:
+    """Bytes of a table, by a guess at its rows and as if few of many columns were used."""
     rows = df.expr.estimated_rows()
     if rows is None:
         return None
-    widths = (24 if dtype == "str" else 8 for _, dtype in df.expr.schema)
-    return int(rows) * (8 + sum(widths))
+    most, expected = rows
+    width = 8 + min(64, sum(24 if dtype == "str" else 8 for _, dtype in df.expr.schema))
+    # The guess may be wrong, but not by any factor.
+    return max(expected, most / 8) * width
 
 
 def _broadcast_limit() -> int:

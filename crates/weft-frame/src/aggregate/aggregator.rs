@@ -8,6 +8,7 @@ use weft_data::{ArrowType, Column, DType, Frame, Index, Kind};
 use weft_graph::Key;
 
 use super::Func;
+use super::distinct::Distinct;
 use super::encode::NONE;
 use super::group::Grouper;
 use super::state::{Groups, State};
@@ -34,8 +35,8 @@ pub struct Aggregator {
     /// None: all rows are one group, which exists even without rows.
     grouper: Option<Grouper>,
     states: Vec<State>,
-    /// For each `nunique`: the different pairs of keys and value.
-    distinct: Vec<Option<Grouper>>,
+    /// For each `nunique`: the different pairs of group and value.
+    distinct: Vec<Option<Distinct>>,
     ids: Vec<u32>,
 }
 
@@ -48,12 +49,7 @@ impl Aggregator {
             .aggs
             .iter()
             .map(|(_, func, dtype)| match func {
-                Func::NUnique { dropna } => {
-                    let mut dtypes = dtypes.clone();
-                    dtypes.push(dtype.clone());
-                    // Missing values are left out before unless they count.
-                    Some(Grouper::new(&dtypes, !dropna || !spec.dropna))
-                }
+                Func::NUnique { dropna } => Some(Distinct::new(dtype.clone(), !dropna)),
                 _ => None,
             })
             .collect();
@@ -83,34 +79,23 @@ impl Aggregator {
             grouper.group(keys, ids)?;
             if ids.contains(&NONE) {
                 let kept: Vec<u32> = (0..rows as u32).filter(|&row| ids[row as usize] != NONE).collect();
-                let keys: Result<Vec<Vector>> = keys.iter().map(|key| kernel::take(key, &kept)).collect();
                 let inputs: Result<Vec<Option<Vector>>> = inputs
                     .iter()
                     .map(|input| input.as_ref().map(|input| kernel::take(input, &kept)).transpose())
                     .collect();
                 ids.retain(|&id| id != NONE);
-                return self.feed(&keys?, &inputs?, kept.len(), Some(ids));
+                return self.feed(&inputs?, kept.len(), Some(ids));
             }
-            return self.feed(keys, inputs, rows, Some(ids));
+            return self.feed(inputs, rows, Some(ids));
         }
-        self.feed(keys, inputs, rows, None)
+        self.feed(inputs, rows, None)
     }
 
-    fn feed(
-        &mut self,
-        keys: &[Vector],
-        inputs: &[Option<Vector>],
-        rows: usize,
-        ids: Option<&[u32]>,
-    ) -> Result<()> {
+    fn feed(&mut self, inputs: &[Option<Vector>], rows: usize, ids: Option<&[u32]>) -> Result<()> {
         let groups = Groups { ids, count: self.groups(), rows };
         for ((state, distinct), input) in self.states.iter_mut().zip(&mut self.distinct).zip(inputs) {
             match (distinct, input) {
-                (Some(distinct), Some(input)) => {
-                    let mut columns = keys.to_vec();
-                    columns.push(input.clone());
-                    distinct.group(&columns, &mut Vec::new())?;
-                }
+                (Some(distinct), Some(input)) => distinct.update(ids, input)?,
                 _ => state.update(input.as_ref(), groups)?,
             }
         }
@@ -131,8 +116,13 @@ impl Aggregator {
         }
         let mut frames = vec![frame(columns, count)];
         for distinct in self.distinct.iter().flatten() {
-            let all: Vec<u32> = (0..distinct.len() as u32).collect();
-            frames.push(frame(distinct.keys(&all)?, all.len()));
+            let (groups, values) = distinct.pairs()?;
+            let mut columns = match &self.grouper {
+                Some(grouper) => grouper.keys(&groups)?,
+                None => Vec::new(),
+            };
+            columns.push(values);
+            frames.push(frame(columns, groups.len()));
         }
         Ok(frames)
     }
@@ -155,10 +145,15 @@ impl Aggregator {
             columns = others;
             state.merge(own, groups)?;
         }
-        self.ids = ids;
         for (distinct, partial) in self.distinct.iter_mut().flatten().zip(rest) {
-            distinct.group(&vectors(partial), &mut Vec::new())?;
+            let columns = vectors(partial);
+            let (keys, values) = columns.split_at(self.spec.keys.len());
+            if let Some(grouper) = &mut self.grouper {
+                grouper.group(keys, &mut ids)?;
+            }
+            distinct.update(self.grouper.is_some().then_some(&ids), &values[0])?;
         }
+        self.ids = ids;
         Ok(())
     }
 
@@ -168,7 +163,9 @@ impl Aggregator {
         let mut columns = Vec::with_capacity(self.states.len());
         for i in 0..self.states.len() {
             columns.push(match (&self.distinct[i], self.spec.aggs[i].1) {
-                (Some(_), Func::NUnique { dropna }) => self.unique_counts(i, dropna)?,
+                (Some(distinct), _) => {
+                    Vector::from_vec::<Int64Type>(DType::Int64, distinct.counts(self.groups()))
+                }
                 (_, func) => {
                     let vector = self.states[i].finish(count)?;
                     match self.spec.aggs[i].2 {
@@ -251,29 +248,6 @@ impl Aggregator {
         let index = Index::Columns(vec![(None, index.into_column(crate::build::unnamed()))]);
         let column = values.into_column(crate::build::unnamed());
         Ok(Frame::new(vec![column], index, rows).with_kind(Kind::Series { named: false }))
-    }
-
-    /// Number of different values in each group.
-    fn unique_counts(&mut self, agg: usize, dropna: bool) -> Result<Vector> {
-        let mut counts = vec![0i64; self.groups()];
-        let Some(distinct) = &self.distinct[agg] else {
-            return Err(ExprError::Invalid("no different values were kept".into()));
-        };
-        let all: Vec<u32> = (0..distinct.len() as u32).collect();
-        let columns = distinct.keys(&all)?;
-        let (keys, value) = columns.split_at(self.spec.keys.len());
-        let missing = if dropna { value[0].missing()? } else { None };
-        let mut ids = vec![0; all.len()];
-        if let Some(grouper) = &mut self.grouper {
-            grouper.group(keys, &mut ids)?;
-        }
-        for (row, &id) in ids.iter().enumerate() {
-            let counts_not = id == NONE || missing.as_ref().is_some_and(|missing| missing.value(row));
-            if !counts_not {
-                counts[id as usize] += 1;
-            }
-        }
-        Ok(Vector::from_vec::<Int64Type>(DType::Int64, counts))
     }
 }
 

@@ -16,7 +16,8 @@ type Result<T> = std::result::Result<T, ExprError>;
 /// The code of a missing value that is to be dropped.
 pub const NONE: u32 = u32::MAX;
 
-/// Widest range of integers that gets a table instead of a hash map.
+/// Widest range of integers that gets a table instead of a hash map whatever their number; others must fill a
+/// sixteenth of it.
 const DENSE: i64 = 1 << 18;
 
 #[derive(Debug)]
@@ -196,7 +197,8 @@ impl Encoder {
                 .iter()
                 .filter(present)
                 .fold((i64::MAX, i64::MIN), |(low, high), &v| (low.min(v), high.max(v)));
-            if range.0 <= range.1 && !make_room(low, table, range) {
+            let most = DENSE.max(16 * (by_code.len() + values.len()) as i64);
+            if range.0 <= range.1 && !make_room(low, table, range, most) {
                 let hashed =
                     by_code.iter().enumerate().filter(|(code, _)| Some(*code as u32) != first_missing);
                 *index = IntIndex::Hashed(hashed.map(|(code, &v)| (v, code as u32)).collect());
@@ -349,14 +351,14 @@ impl Encoder {
 }
 
 /// Makes the table cover `range`; false if that would be too wide.
-fn make_room(low: &mut i64, table: &mut Vec<u32>, range: (i64, i64)) -> bool {
+fn make_room(low: &mut i64, table: &mut Vec<u32>, range: (i64, i64), most: i64) -> bool {
     let (mut from, mut to) = range;
     if !table.is_empty() {
         from = from.min(*low);
         to = to.max(*low + table.len() as i64 - 1);
     }
     match to.checked_sub(from) {
-        Some(width) if width < DENSE => {}
+        Some(width) if width < most => {}
         _ => return false,
     }
     if table.is_empty() {

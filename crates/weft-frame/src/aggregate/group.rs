@@ -23,6 +23,40 @@ pub struct Grouper {
 struct Chain {
     pairs: Vec<(u32, u32)>,
     index: HashMap<(u32, u32), u32, ahash::RandomState>,
+    /// As long as there are few possible pairs: the number of each, [`NONE`] if it has none yet, in rows of
+    /// `width` codes.
+    table: Vec<u32>,
+    width: usize,
+}
+
+/// Most possible pairs for which there is a table.
+const TABLE: usize = 1 << 16;
+
+impl Chain {
+    /// Makes the table cover `groups` times `codes` pairs; false if they are too many, and then for good.
+    fn cover(&mut self, groups: usize, codes: usize) -> bool {
+        if groups * codes > TABLE {
+            if self.width > 0 || self.index.is_empty() {
+                let numbered = self.pairs.iter().enumerate();
+                self.index.extend(numbered.map(|(number, &pair)| (pair, number as u32)));
+                (self.table, self.width) = (Vec::new(), 0);
+            }
+            return false;
+        }
+        if self.pairs.len() > self.table.len() && self.width == 0 && !self.index.is_empty() {
+            return false;
+        }
+        if codes > self.width {
+            self.width = codes.next_power_of_two();
+            self.table = vec![NONE; groups * self.width];
+            for (number, &(group, code)) in self.pairs.iter().enumerate() {
+                self.table[group as usize * self.width + code as usize] = number as u32;
+            }
+        } else if self.table.len() < groups * self.width {
+            self.table.resize(groups * self.width, NONE);
+        }
+        true
+    }
 }
 
 impl Grouper {
@@ -44,8 +78,26 @@ impl Grouper {
     /// The group of each row; [`NONE`] where a key is missing and such rows are dropped.
     pub fn group(&mut self, keys: &[Vector], groups: &mut Vec<u32>) -> Result<()> {
         self.encoders[0].encode(&keys[0], groups)?;
+        let mut count = self.encoders[0].len();
         for (level, chain) in self.chains.iter_mut().enumerate() {
-            self.encoders[level + 1].encode(&keys[level + 1], &mut self.scratch)?;
+            let encoder = &mut self.encoders[level + 1];
+            encoder.encode(&keys[level + 1], &mut self.scratch)?;
+            if chain.cover(count, encoder.len()) {
+                for (group, &code) in groups.iter_mut().zip(&self.scratch) {
+                    if *group == NONE || code == NONE {
+                        *group = NONE;
+                        continue;
+                    }
+                    let number = &mut chain.table[*group as usize * chain.width + code as usize];
+                    if *number == NONE {
+                        *number = chain.pairs.len() as u32;
+                        chain.pairs.push((*group, code));
+                    }
+                    *group = *number;
+                }
+                count = chain.pairs.len();
+                continue;
+            }
             for (group, &code) in groups.iter_mut().zip(&self.scratch) {
                 if *group == NONE || code == NONE {
                     *group = NONE;
@@ -57,6 +109,7 @@ impl Grouper {
                     chain.pairs.len() as u32 - 1
                 });
             }
+            count = chain.pairs.len();
         }
         Ok(())
     }

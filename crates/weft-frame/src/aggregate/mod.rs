@@ -5,6 +5,7 @@ use weft_data::{ArrowType, DType};
 use crate::error::ExprError;
 
 mod aggregator;
+mod distinct;
 mod encode;
 mod group;
 mod numeric;

@@ -230,7 +230,7 @@ impl Exchange for Join {
         let (left_one, right_one) = (gathered(left), gathered(right));
         let probe = right_one.and_then(|table| Probe::of(left, &table, &spec, false));
         // Looked up from the right, rows come in the order of the right side.
-        let smaller = || left.estimated_rows() < right.estimated_rows();
+        let smaller = || left.expected_rows() < right.expected_rows();
         let turned = match left_one {
             Some(table) if !ordered && (right.npartitions() > 1 || smaller()) => {
                 Probe::of(&table, right, &spec, true)

@@ -79,6 +79,11 @@ impl Probe {
         self.columns.iter().filter(|column| column.from_table).map(|column| column.source.clone()).collect()
     }
 
+    /// Whether only the existence of matches counts.
+    pub(crate) fn only_keys(&self) -> bool {
+        matches!(self.how, How::LeftSemi | How::LeftAnti)
+    }
+
     pub(crate) fn hash(&self, h: &mut Hasher) {
         h.text("probe").text(self.how.name()).digest(self.rows.digest()).digest(self.table.digest());
         h.number(self.row_keys.len() as u64);
@@ -93,7 +98,7 @@ impl Probe {
     /// Identifies the [`LookUp`](super::table::LookUp) that it needs.
     pub(crate) fn table_digest(&self) -> u128 {
         let mut h = Hasher::new("merge-table");
-        h.digest(self.table.digest()).number(self.table_keys.len() as u64);
+        h.digest(self.table.digest()).number(self.table_keys.len() as u64).number(self.only_keys() as u64);
         self.table_keys.iter().chain(&self.taken()).for_each(|key| {
             h.key(key);
         });

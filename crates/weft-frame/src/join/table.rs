@@ -38,14 +38,15 @@ pub(crate) struct Matches {
 }
 
 impl LookUp {
-    pub fn new(table: &Frame, keys: &[Key], columns: &[Key]) -> Result<LookUp> {
+    /// `only_keys`: nobody will ask for rows.
+    pub fn new(table: &Frame, keys: &[Key], columns: &[Key], only_keys: bool) -> Result<LookUp> {
         let of = |labels: &[Key]| -> Result<Vec<Vector>> {
             labels.iter().map(|label| KeyRef::Column(label.clone()).values(table)).collect()
         };
         let (values, columns) = (of(keys)?, of(columns)?);
         let mut ids = Vec::new();
         let keys = Keys::new(&values, table.rows(), &mut ids)?;
-        let unique = keys.len() == table.rows();
+        let unique = only_keys || keys.len() == table.rows();
         let rows = (!unique).then(|| Listed::new(&ids, keys.len()));
         let nbytes = table.nbytes() + keys.nbytes() + if unique { 0 } else { ids.len() * 8 };
         Ok(LookUp { columns, keys, rows, nbytes })
@@ -358,6 +359,7 @@ impl Object for LookUp {
 pub(crate) struct Build {
     pub keys: Vec<Key>,
     pub columns: Vec<Key>,
+    pub only_keys: bool,
 }
 
 impl weft_data::Work for Build {
@@ -375,7 +377,7 @@ impl weft_data::Work for Build {
             .map(|input| crate::exchange::frame(input).cloned())
             .collect::<std::result::Result<Vec<Arc<Frame>>, _>>()?;
         let table = crate::exchange::concat(&frames)?;
-        let found = LookUp::new(&table, &self.keys, &self.columns)?;
+        let found = LookUp::new(&table, &self.keys, &self.columns, self.only_keys)?;
         Ok(weft_data::Value::Object(Arc::new(found)))
     }
 }
@@ -416,7 +418,7 @@ mod tests {
             let columns = vectors(&table).into_iter().enumerate();
             let columns = columns.map(|(i, vector)| vector.into_column(Key::Int(i as i64))).collect();
             let frame = Frame::new(columns, weft_data::Index::Range { start: 0, step: 1 }, table.len());
-            let found = LookUp::new(&frame, &[Key::Int(0), Key::Int(1)], &[]).unwrap();
+            let found = LookUp::new(&frame, &[Key::Int(0), Key::Int(1)], &[], false).unwrap();
             let matches = found.matches(&vectors(&batch), batch.len(), false).unwrap();
             let mut expected = Vec::new();
             for (i, row) in batch.iter().enumerate() {

@@ -248,7 +248,18 @@ fn as_floats(vector: &Vector) -> Result<Vec<f64>> {
     Ok(match &vector.dtype {
         DType::Arrow(ArrowType::Decimal { scale, .. }) => {
             let own = vector.values.as_primitive_opt::<Decimal128Type>().ok_or_else(|| mismatch(vector))?;
-            own.values().iter().map(|&value| decimal_to_f64(value, *scale)).collect()
+            let factor = TENTHS.get((*scale).max(0) as usize).copied().filter(|_| *scale >= 0);
+            let one = |value: i128| {
+                let small = value as i64;
+                match factor {
+                    // Nearly all: an exact double, multiplied once.
+                    Some(factor) if small as i128 == value && small.unsigned_abs() <= 1 << 53 => {
+                        small as f64 * factor
+                    }
+                    _ => decimal_to_f64(value, *scale),
+                }
+            };
+            own.values().iter().map(|&value| one(value)).collect()
         }
         DType::Arrow(ArrowType::Int64) => {
             let own = vector.values.as_primitive_opt::<Int64Type>().ok_or_else(|| mismatch(vector))?;

@@ -30,6 +30,7 @@ use crate::sort::SortBy;
 use weft_data::Hasher;
 
 pub(crate) use hash::partitions;
+pub(crate) use work::Sent;
 
 type Result<T> = std::result::Result<T, ExprError>;
 

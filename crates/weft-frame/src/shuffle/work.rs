@@ -111,7 +111,7 @@ impl Work for Shard {
 
 /// Tells that all shards of an input are made.
 #[derive(Debug)]
-pub(super) struct Sent;
+pub(crate) struct Sent;
 
 impl Work for Sent {
     fn name(&self) -> &str {

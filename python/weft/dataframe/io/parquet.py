@@ -107,7 +107,7 @@ def _is_local(filesystem: Any) -> bool:
 
 
 #: Bytes of a partition, unpacked, unless there are very many of them.
-_PARTITION = 16 * 2**20
+_PARTITION = 4 * 2**20
 _PARTITIONS = 200
 
 
