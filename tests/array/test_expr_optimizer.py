@@ -126,7 +126,13 @@ def test_means_and_variances_share_a_pass():
 def test_an_output_that_is_another_array_is_made_once():
     made = []
     e = ArrayExpr.host(
-        lambda: made.append(1) or np.eye(3), [], ((3,), (3,)), "float64", token="t", name="made", fallback=False
+        lambda: made.append(1) or np.eye(3),
+        [],
+        ((3,), (3,)),
+        "float64",
+        token="t",
+        name="made",
+        fallback=False,
     )
     again = e.transpose([1, 0]).transpose([1, 0])
     got = compute(e, again)
@@ -142,7 +148,9 @@ def chunks_of(draw, n):
 
 def grown(draw, e, x):
     """One more step on an expression and on NumPy's array."""
-    kind = draw(st.sampled_from(["slice", "list", "turn", "add", "sum", "rechunk", "int", "new", "self", "stack"]))
+    kind = draw(
+        st.sampled_from(["slice", "list", "turn", "add", "sum", "rechunk", "int", "new", "self", "stack"])
+    )
     if kind == "turn":
         order = draw(st.permutations(range(x.ndim)))
         return e.transpose(list(order)), x.transpose(order)

@@ -24,6 +24,7 @@ from weft.array import backends, core, fft, image, lib, linalg, ma, overlap, ran
 from weft.array import ufunc as _ufunc
 from weft.array._shuffle import shuffle
 from weft.array.chunk_types import register_chunk_type
+from weft.array.tiledb_io import from_tiledb, to_tiledb
 from weft.array.core import (
     Array,
     PerformanceWarning,

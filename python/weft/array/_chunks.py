@@ -180,17 +180,6 @@ def normalize_chunks(
     return chunks
 
 
-def _divisor(n: int, most: float) -> int:
-    """The largest divisor of ``n`` in the upper half below ``most``, or ``most`` itself."""
-    most = max(1, int(most))
-    if most >= n:
-        return n
-    for d in range(most, max(most // 2, 1), -1):
-        if n % d == 0:
-            return d
-    return most
-
-
 def auto_chunks(
     chunks: Any, shape: Any, limit: Any, dtype: Any, previous_chunks: Any = None
 ) -> tuple[Any, ...]:
@@ -225,28 +214,14 @@ def auto_chunks(
     )
     elements = limit / max(1, dtype.itemsize) / max(1, largest)
     if previous_chunks:
-        # Keep the old proportions; grow or shrink all open axes by one factor.
-        now = {a: float(np.median(previous_chunks[a])) or 1.0 for a in autos}
-        rest = elements
-        while autos:
-            factor = (rest / math.prod(now[a] for a in autos)) ** (1 / len(autos))
-            full = {a for a in autos if now[a] * factor >= shape[a]}
-            if not full:
-                for a in autos:
-                    proposed = max(1, int(now[a] * factor))
-                    chunks[a] = _adapted(previous_chunks[a], proposed, tolerance ** (1 / len(autos)), factor)
-                break
-            for a in full:
-                chunks[a] = shape[a]
-                rest /= max(1, shape[a])
-            autos -= full
-        return tuple(tuple(c) if isinstance(c, list) else c for c in chunks)
+        old = {a: _regular(previous_chunks[a], shape[a]) for a in autos}
+        return _near_previous(chunks, shape, autos, old, elements, tolerance)
     while autos:
         side = elements ** (1 / len(autos))
         small = {a for a in autos if shape[a] <= side}
         if not small:
             for a in autos:
-                chunks[a] = _divisor(shape[a], side) if len(autos) > 1 or shape[a] > side else shape[a]
+                chunks[a] = max(1, int(side))
             break
         for a in small:
             chunks[a] = shape[a]
@@ -255,28 +230,59 @@ def auto_chunks(
     return tuple(chunks)
 
 
-def _adapted(old: tuple[int, ...], proposed: int, tolerance: float, factor: float) -> tuple[int, ...]:
-    """Neighbours of ``old`` joined, or parts of it, of about ``proposed`` elements."""
-    most = max(1, int(proposed * tolerance))
+def _regular(sizes: tuple[int, ...], n: int) -> tuple[int, ...]:
+    """A single size of a longer axis, as files say it, is that of all its blocks."""
+    if len(sizes) != 1 or not 0 < sizes[0] < n:
+        return sizes
+    [size] = sizes
+    return (size,) * (n // size) + ((n % size,) if n % size else ())
+
+
+def _near_previous(
+    chunks: list, shape: Any, autos: set[int], old: dict[int, tuple], elements: float, tolerance: float
+) -> tuple[Any, ...]:
+    """Automatic sizes that keep the proportions of ``old``: open axes grow or shrink by one factor."""
+    now = {a: float(np.median(old[a])) or 1.0 for a in autos}
+    while autos:
+        total = elements / math.prod(now[a] for a in autos)
+        factor = total ** (1 / len(autos))
+        wanted = {a: now[a] * factor for a in autos}
+        # Axes that come to an end leave more, or less, to the others.
+        ends = {a: shape[a] for a in autos if wanted[a] > shape[a]} or {a: 1 for a in autos if wanted[a] < 1}
+        if ends and len(ends) < len(autos):
+            for a, size in ends.items():
+                chunks[a] = size
+                elements /= max(1, size)
+            autos = autos - ends.keys()
+            continue
+        for a, size in wanted.items():
+            if size > shape[a]:
+                chunks[a] = shape[a]
+            elif total < 1 or max(old[a]) > size * tolerance ** (1 / len(autos)):
+                chunks[a] = _aligned(size, old[a], shape[a])
+            else:
+                chunks[a] = _joined(size, old[a])
+        break
+    return tuple(chunks)
+
+
+def _aligned(size: float, old: tuple[int, ...], n: int) -> int:
+    """A size of at most ``size``; a multiple of the most frequent old one where that is smaller."""
+    usual = max(set(old), key=lambda c: (old.count(c), -old.index(c)))
+    step = usual if usual > 1 and 2 * old.count(usual) >= len(old) else n
+    return max(1, int(size) if size <= step else int(size // step * step))
+
+
+def _joined(most: float, old: tuple[int, ...]) -> tuple[int, ...]:
+    """Neighbours joined up to ``most``."""
     result: list[int] = []
     current = 0
     for n in old:
-        if n > most:
-            if current:
-                result.append(current)
-                current = 0
-            pieces = math.ceil(n / proposed)
-            size = math.ceil(n / pieces)
-            result += [size] * (n // size) + ([n % size] if n % size else [])
-        elif current + n <= (most if factor >= 1 else proposed):
-            current += n
-        else:
-            if current:
-                result.append(current)
-            current = n
-    if current:
-        result.append(current)
-    return tuple(result) or (0,)
+        if current and current + n > most * (1 + 1e-9):
+            result.append(current)
+            current = 0
+        current += n
+    return (*result, current)
 
 
 def broadcast_shapes(*shapes: Any) -> tuple[Any, ...]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import uuid
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from weft._task_spec import List, Task, TaskRef
+from weft._task_spec import Task, TaskRef
 from weft._weft import Graph
-from weft.array._chunks import UNKNOWN_HINT, is_known, normalize_chunks, slices_from_chunks
+from weft.array._chunks import slices_from_chunks
 from weft.array._layers import new_array
 from weft.base import tokenize
 from weft.utils import import_required
@@ -62,7 +63,10 @@ def store_chunk(x: Any, out: Any, index: Any, region: Any, lock: Any, return_sto
 def load_store_chunk(
     x: Any, out: Any, index: Any, region: Any, lock: Any, return_stored: bool, load_stored: bool
 ) -> Any:
-    """Writes a block into its place, and gives the target or what is then there."""
+    """Writes a block into its place.
+
+    Gives the target or, with ``load_stored``, what is then there; without ``return_stored`` nothing: an empty array.
+    """
     if region is not None:
         from weft.array.optimization import fuse_slice
 
@@ -71,13 +75,10 @@ def load_store_chunk(
         lock.acquire()
     try:
         if x is not None and getattr(x, "size", 1) != 0:
-            if isinstance(x, np.ndarray) and type(x) is np.ndarray or not isinstance(x, np.ndarray):
-                out[index] = np.asanyarray(x) if not hasattr(x, "__array_function__") else x
-            else:
-                out[index] = x
-        if return_stored and load_stored:
-            return out[index]
-        return out if return_stored and not load_stored else None
+            out[index] = x if hasattr(x, "__array_function__") else np.asanyarray(x)
+        if not return_stored:
+            return np.empty((0,) * getattr(x, "ndim", 1), getattr(x, "dtype", None))
+        return out[index] if load_stored else out
     finally:
         if lock:
             lock.release()
@@ -145,17 +146,19 @@ def store(
     regions : tuple of slices or list of them, optional
         Parts of the targets to write into.
     compute : bool
-        False: return a delayed object (or lazy arrays) instead of writing now.
+        False: return lazy arrays that write when they are computed, and are then empty or, with ``return_stored``,
+        what was written.
     return_stored : bool
         Whether to return arrays over what was written.
     load_stored : bool, optional
-        Whether these hold the data in memory.
+        Whether these hold the data in memory. By default if not ``compute``.
     **kwargs
         Passed on to the scheduler.
 
     Returns
     -------
-    None, Delayed, or Array or tuple of Array
+    None, or Array or tuple of Array
+        None if all is written and nothing to be returned; one array for a single source.
 
     Raises
     ------
@@ -171,8 +174,9 @@ def store(
     array([1., 1., 1.])
     """
     from weft.array.core import Array
+    from weft.base import compute as base_compute
     from weft.base import persist
-    from weft.delayed import Delayed, delayed
+    from weft.delayed import Delayed
 
     if isinstance(sources, Array):
         sources, targets = [sources], [targets]
@@ -182,7 +186,7 @@ def store(
         raise ValueError("All sources must be dask array objects")
     if len(sources) != len(targets):
         raise ValueError(f"Different number of sources [{len(sources)}] and targets [{len(targets)}]")
-    if isinstance(regions, tuple) or regions is None:
+    if isinstance(regions, (tuple, Delayed)) or regions is None:
         regions = [regions] * len(sources)
     regions = list(regions)
     if len(regions) != len(sources):
@@ -191,84 +195,48 @@ def store(
         )
     if load_stored is None:
         load_stored = return_stored and not compute
-    if load_stored and not return_stored and compute:
-        pass
     if lock is True:
         from weft.utils import get_scheduler_lock
 
         lock = get_scheduler_lock(collection=Array, scheduler=kwargs.get("scheduler"))
     stored = []
     for s, t, r in zip(sources, targets, regions):
-        name = (
-            f"store-map-{tokenize(s, t if isinstance(t, Delayed) else id(t), r, return_stored, load_stored)}"
-        )
-        inputs: list = [s]
-        target = t
-        if isinstance(t, Delayed):
-            inputs.append(t)
-            target = TaskRef(t.key)
-        region: Any = r
-        if isinstance(r, Delayed):
-            inputs.append(r)
-            region = TaskRef(r.key)
+        # Each call writes anew: what is in a target now says nothing of what this call did.
+        name = f"store-map-{uuid.uuid4().hex}"
+        inputs: list = [s, *(x for x in (t, r) if isinstance(x, Delayed))]
+        target, region = (TaskRef(x.key) if isinstance(x, Delayed) else x for x in (t, r))
         tasks = {}
         for at, part in zip(product(*(range(n) for n in s.numblocks)), slices_from_chunks(s.chunks)):
             key = (name, *at)
+            source = TaskRef((s.name, *at))
             tasks[key] = Task(
-                key,
-                load_store_chunk,
-                TaskRef((s.name, *at)),
-                target,
-                part,
-                region,
-                lock,
-                return_stored,
-                load_stored and return_stored,
+                key, load_store_chunk, source, target, part, region, lock, return_stored, load_stored
             )
         stored.append(new_array(name, tasks, inputs, s.chunks, meta=s._meta))
-    if return_stored:
-        if compute:
-            stored = list(persist(*stored, **kwargs))
-        if load_stored:
-            results = stored
-        else:
-            results = []
-            for s, w, r in zip(sources, stored, regions):
-                name = f"load-{w.name}"
-                tasks = {}
-                for at, part in zip(product(*(range(n) for n in s.numblocks)), slices_from_chunks(s.chunks)):
-                    key = (name, *at)
-                    region = TaskRef(r.key) if isinstance(r, Delayed) else r
-                    tasks[key] = Task(key, load_chunk, TaskRef((w.name, *at)), part, lock, region)
-                results.append(
-                    new_array(
-                        name, tasks, [w, *([r] if isinstance(r, Delayed) else [])], s.chunks, meta=s._meta
-                    )
-                )
-        return tuple(results)
-    graphs = [w.__dask_graph__() for w in stored]
-    keys = [k for w in stored for k in _flat(w.__dask_keys__())]
-    name = f"store-{tokenize(*(w.name for w in stored))}"
-    graph = Graph.extend(Graph.merge(graphs), {name: Task(name, _done, List(*(TaskRef(k) for k in keys)))})
-    result = Delayed(name, graph)
-    _ = delayed
-    if compute:
-        from weft.base import get_scheduler
-
-        if kwargs.get("scheduler") is None:
-            kwargs.pop("scheduler", None)
-        _ = get_scheduler
-        _threaded = Array.__dask_scheduler__
-        return _run(result, _threaded, kwargs)
-    return result
+    if not compute:
+        return stored[0] if len(stored) == 1 else tuple(stored)
+    if not return_stored:
+        base_compute(*stored, **kwargs)
+        return None
+    kept = persist(*stored, **kwargs)
+    if not load_stored:
+        kept = [_loaded(w, r, lock) for w, r in zip(kept, regions)]
+    return kept[0] if len(kept) == 1 else tuple(kept)
 
 
-def _run(result: Any, default: Any, kwargs: dict) -> None:
-    result.compute(**kwargs)
+def _loaded(stored: Any, region: Any, lock: Any) -> Any:
+    """The array that reads from the targets which the blocks of ``stored`` are."""
+    from weft.delayed import Delayed
 
-
-def _done(parts: list) -> None:
-    return None
+    lazy = isinstance(region, Delayed)
+    name = f"load-{stored.name}"
+    tasks = {}
+    blocks = product(*(range(n) for n in stored.numblocks))
+    for at, part in zip(blocks, slices_from_chunks(stored.chunks)):
+        key = (name, *at)
+        where = TaskRef(region.key) if lazy else region
+        tasks[key] = Task(key, load_chunk, TaskRef((stored.name, *at)), part, lock, where)
+    return new_array(name, tasks, [stored, region] if lazy else [stored], stored.chunks, meta=stored._meta)
 
 
 def _flat(keys: Any):
@@ -335,166 +303,7 @@ def from_npy_stack(dirname: str, mmap_mode: Any = "r") -> Any:
     return Array(tasks, name, chunks, dtype)
 
 
-# -- Zarr and HDF5 ---------------------------------------------------------------------------------
-
-
-def get_mapper(url: str, storage_options: Any = None, read_only: bool = False) -> Any:
-    """A Zarr store for a location that fsspec knows."""
-    zarr = import_required("zarr", "Zarr arrays need the package zarr: pip install zarr")
-    if hasattr(zarr, "storage") and hasattr(zarr.storage, "FsspecStore"):
-        if "://" not in url:
-            return zarr.storage.LocalStore(url, read_only=read_only)
-        return zarr.storage.FsspecStore.from_url(url, storage_options=storage_options, read_only=read_only)
-    import fsspec
-
-    return fsspec.get_mapper(url, **(storage_options or {}))
-
-
-def from_zarr(
-    url: Any,
-    component: Any = None,
-    storage_options: Any = None,
-    chunks: Any = None,
-    name: Any = None,
-    inline_array: bool = False,
-    **kwargs: Any,
-) -> Any:
-    """An array over a Zarr array.
-
-    Parameters
-    ----------
-    url : str, path, store or zarr.Array
-    component : str, optional
-        Path of the array in its group.
-    storage_options : dict, optional
-        For fsspec.
-    chunks : tuple, optional
-        Those of the Zarr array by default.
-    name : str, optional
-    inline_array : bool
-        See `from_array`.
-    **kwargs
-        Passed on to `zarr.open_array`.
-
-    Returns
-    -------
-    Array
-    """
-    zarr = import_required("zarr", "from_zarr needs the package zarr: pip install zarr")
-    from weft.array._source import from_array
-
-    if isinstance(url, zarr.Array):
-        z = url
-    else:
-        if isinstance(url, (str, os.PathLike)):
-            source: Any = os.fspath(url)
-            if storage_options:
-                source = get_mapper(source, storage_options, read_only=True)
-        else:
-            source = url
-        z = (
-            zarr.open_array(store=source, path=component, mode="r", **kwargs)
-            if component
-            else zarr.open_array(store=source, mode="r", **kwargs)
-        )
-    chunks = chunks if chunks is not None else (getattr(z, "shards", None) or z.chunks)
-    if name is None:
-        name = f"from-zarr-{tokenize(z, chunks, kwargs)}"
-    return from_array(z, chunks, name=name, inline_array=inline_array)
-
-
-def to_zarr(
-    arr: Any,
-    url: Any,
-    component: Any = None,
-    storage_options: Any = None,
-    region: Any = None,
-    compute: bool = True,
-    return_stored: bool = False,
-    zarr_format: Any = None,
-    zarr_read_kwargs: Any = None,
-    zarr_array_kwargs: Any = None,
-    **kwargs: Any,
-) -> Any:
-    """Writes a Zarr array.
-
-    Parameters
-    ----------
-    arr : Array
-        Its chunks are all alike along an axis, but for the last.
-    url : str, path, store or zarr.Array
-    component : str, optional
-    storage_options : dict, optional
-    region : tuple of slices, optional
-        A part of an existing Zarr array to write.
-    compute, return_stored : bool
-        See `store`.
-    **kwargs
-        Passed on to `zarr.create_array`.
-
-    Raises
-    ------
-    ValueError
-        If chunks are unknown or uneven.
-    """
-    zarr = import_required("zarr", "to_zarr needs the package zarr: pip install zarr")
-    if any(not is_known(n) for n in arr.shape):
-        raise ValueError(
-            f"Saving a dask array with unknown chunk sizes is not currently supported with Zarr.{UNKNOWN_HINT}"
-        )
-    options = {**(zarr_array_kwargs or {}), **kwargs}
-    overwrite = options.pop("overwrite", False)
-    if isinstance(url, zarr.Array):
-        z = url
-        if region is None:
-            arr = arr.rechunk(z.chunks) if arr.chunks != normalize_chunks(z.chunks, arr.shape) else arr
-            regions: Any = None
-        else:
-            regions = [region]
-        return arr.store(z, lock=False, regions=regions, compute=compute, return_stored=return_stored)
-    if region is not None:
-        raise ValueError("Cannot use `region` keyword when url is not a `zarr.Array`.")
-    if not _check_regular_chunks(arr.chunks):
-        raise ValueError(
-            "Attempt to save array to zarr with irregular chunking, please call `arr.rechunk(...)` first."
-        )
-    target = get_mapper(os.fspath(url), storage_options) if isinstance(url, (str, os.PathLike)) else url
-    chunks = tuple(c[0] for c in arr.chunks)
-    if zarr_format is not None:
-        options["zarr_format"] = zarr_format
-    create = getattr(zarr, "create_array", None)
-    if create is not None:
-        z = create(
-            store=target,
-            name=component,
-            shape=arr.shape,
-            chunks=tuple(max(1, c) for c in chunks),
-            dtype=arr.dtype,
-            overwrite=overwrite,
-            **options,
-        )
-    else:
-        z = zarr.create(
-            shape=arr.shape,
-            chunks=chunks,
-            dtype=arr.dtype,
-            store=target,
-            path=component,
-            overwrite=overwrite,
-            **options,
-        )
-    return arr.store(z, lock=False, compute=compute, return_stored=return_stored)
-
-
-def _check_regular_chunks(chunkset: Any) -> bool:
-    """Whether all chunks of each axis are alike, but for a smaller last one.
-
-    Examples
-    --------
-    >>> _check_regular_chunks(((5, 5, 3),)), _check_regular_chunks(((5, 3, 5),))
-    (True, False)
-    """
-    return all(len(set(c[:-1])) <= 1 and (len(c) < 2 or c[-1] <= c[0]) for c in chunkset)
+# -- HDF5 ---------------------------------------------------------------------------------------
 
 
 def to_hdf5(filename: Any, *args: Any, chunks: Any = True, **kwargs: Any) -> None:

@@ -849,9 +849,15 @@ class Array(DaskMethodsMixin):
 
     def to_zarr(self, *args, **kwargs):
         """Writes a Zarr array; see `weft.array.to_zarr`."""
-        from weft.array._io import to_zarr
+        from weft.array._zarr import to_zarr
 
         return to_zarr(self, *args, **kwargs)
+
+    def to_tiledb(self, uri, *args, **kwargs):
+        """Writes a TileDB array; see `weft.array.to_tiledb`."""
+        from weft.array.tiledb_io import to_tiledb
+
+        return to_tiledb(self, uri, *args, **kwargs)
 
     def to_hdf5(self, filename, datapath, **kwargs):
         """Writes an HDF5 dataset; see `weft.array.to_hdf5`."""
@@ -1315,8 +1321,6 @@ def handle_out(out: Any, result: Any) -> Any:
 from weft.array._io import (  # noqa: E402
     from_delayed,
     from_npy_stack,
-    from_zarr,
-    get_mapper,
     insert_to_ooc,
     load_chunk,
     load_store_chunk,
@@ -1325,7 +1329,6 @@ from weft.array._io import (  # noqa: E402
     store_chunk,
     to_hdf5,
     to_npy_stack,
-    to_zarr,
 )
 from weft.array._join import block, broadcast_to, concatenate, stack  # noqa: E402
 from weft.array._map_blocks import apply_and_enforce, map_blocks  # noqa: E402
@@ -1340,4 +1343,5 @@ from weft.array._source import (  # noqa: E402
     graph_from_arraylike,
     new_da_object,
 )
+from weft.array._zarr import from_zarr, get_mapper, to_zarr  # noqa: E402
 from weft.array.backends import concatenate_lookup, tensordot_lookup  # noqa: E402

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
-
-import numpy as np
 
 from weft.array._chunks import UNKNOWN_HINT, blockdims_from_blockshape, is_known, normalize_chunks, same_sizes
 from weft.array._exprs import is_plain
@@ -195,17 +194,21 @@ def intersect_chunks(old_chunks: Any, new_chunks: Any) -> Any:
 
 
 def _balanced(sizes: tuple) -> tuple:
-    if len(set(sizes[:-1] if len(sizes) > 1 else sizes)) > 1 or not all(map(is_known, sizes)):
+    """As many blocks (or one less, if a small one is left over) of sizes that differ as little as possible."""
+    if len(set(sizes)) == 1 or not all(map(is_known, sizes)):
         return sizes
-    n = sum(sizes)
-    median = int(np.median(sizes))
-    best = None
-    for size in range(max(1, median - (median - 1) // 2), median + max(1, (median + 1) // 2) + 1):
-        [cut] = blockdims_from_blockshape((n,), (size,))
-        score = (max(cut) - min(cut), abs(len(cut) - len(sizes)))
-        if len(cut) <= len(sizes) and (best is None or score < best[0]):
-            best = (score, cut)
-    return sizes if best is None else best[1]
+    n, count = sum(sizes), len(sizes) - (2 * min(sizes) <= max(sizes))
+    # The smallest size that is enough leaves the largest last block.
+    [cut] = blockdims_from_blockshape((n,), (max(1, -(-n // count)),))
+    if len(cut) == count:
+        return cut
+    warnings.warn(
+        f"chunk size balancing not possible with given chunks: {n} elements do not come in {count} blocks of one size "
+        "and a smaller last one. Try increasing the chunk size.",
+        UserWarning,
+        stacklevel=4,
+    )
+    return sizes
 
 
 def estimate_graph_size(old_chunks: Any, new_chunks: Any) -> int:
