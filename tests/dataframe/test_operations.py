@@ -122,6 +122,11 @@ for name in ("cumsum", "cumprod", "cummin", "cummax"):
     OPERATIONS[f"{name}"] = lambda d, n=name: getattr(d[["x", "i"]], n)()
     OPERATIONS[f"{name} with missing"] = lambda d, n=name: getattr(d.x, n)(skipna=False)
     OPERATIONS[f"groupby {name}"] = lambda d, n=name: getattr(d.groupby("k").x, n)()
+def _of_sample(d):
+    """Lazy frames take the values as they are unless they are told otherwise, as Dask's do."""
+    return {} if isinstance(d, pd.DataFrame) else {"bias": False}
+
+
 for name in ("ffill", "bfill"):
     OPERATIONS[name] = lambda d, n=name: getattr(d, n)()
     OPERATIONS[f"{name} with limit"] = lambda d, n=name: getattr(d.x, n)(limit=1)
@@ -137,8 +142,8 @@ for name in ("sum", "mean", "size", "count"):
     )()
 OPERATIONS.update(
     {
-        "skew": lambda d: d.x.skew(),
-        "kurt of frame": lambda d: d[["x", "i"]].kurt(),
+        "skew": lambda d: d.x.skew(**_of_sample(d)),
+        "kurt of frame": lambda d: d[["x", "i"]].kurt(**_of_sample(d)),
         "quantile": lambda d: d.x.quantile([0.1, 0.5]),
         "median": lambda d: d[["x", "i"]].median(),
         "mode": lambda d: d.k.mode(),

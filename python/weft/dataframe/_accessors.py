@@ -13,7 +13,7 @@ import pandas as pd
 
 from weft._docs import skip_doctest
 from weft.dataframe import _meta
-from weft.dataframe._collection import Property, blockwise
+from weft.dataframe._collection import Property, blockwise, host
 from weft.dataframe._native import Unsupported
 
 
@@ -264,17 +264,22 @@ class StringAccessor(_Accessor):
     def cat(self, others: Any = None, sep: Any = None, na_rep: Any = None, join: str = "left") -> Any:
         """Text joined with that of other Series, row by row.
 
+        Without ``others`` all text becomes one, as a lazy scalar.
+
         Raises
         ------
-        NotImplementedError
-            Without ``others``: all text would become one.
         TypeError
             If ``others`` are no Series.
         """
         from weft.dataframe._ops import lifted
 
         if others is None:
-            raise NotImplementedError("x.str.cat() with `others == None`: all text would become one")
+            parts = blockwise(
+                _joined_text, self._series, sep, na_rep, label="str-cat-chunk", meta=object(), divisions=None
+            )
+            return host(
+                _all_text, (parts, sep or ""), {}, meta="a", npartitions=1, label="str-cat", whole=True
+            )
         several = others if isinstance(others, (list, tuple)) else [others]
         if not all(
             isinstance(one, (type(self._series), pd.Series)) or hasattr(one, "_meta") for one in several
@@ -299,6 +304,15 @@ class StringAccessor(_Accessor):
 
 def _split_columns(part: Any, name: str, pat: Any, n: int, columns: list[Any]) -> Any:
     return getattr(part.str, name)(pat=pat, n=n, expand=True).reindex(columns=columns)
+
+
+def _joined_text(part: Any, sep: Any, na_rep: Any) -> str | None:
+    kept = part if na_rep is not None else part.dropna()
+    return kept.str.cat(sep=sep, na_rep=na_rep) if len(kept) else None
+
+
+def _all_text(parts: list[str | None], sep: str) -> str:
+    return sep.join(part for part in parts if part is not None)
 
 
 def _str_getitem(partition: Any, key: Any) -> Any:

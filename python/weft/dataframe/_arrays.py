@@ -45,6 +45,15 @@ def as_array(parts: Any, meta: Any, lengths: Sequence[Any] | None = None) -> Any
     return Array(graph, name, chunks, meta=meta, dtype=meta.dtype)
 
 
+def scalar_array(scalar: Any) -> Any:
+    """A lazy scalar as an array without axes."""
+    from weft.array.core import Array
+
+    name = f"array-{scalar._name}"
+    graph = Graph.extend(scalar.__dask_graph__(), {(name,): Alias((name,), (scalar._name, 0))})
+    return Array(graph, name, (), meta=np.asarray(scalar._meta), dtype=np.asarray(scalar._meta).dtype)
+
+
 def _values(part: Any) -> Any:
     return part.values
 
@@ -119,7 +128,7 @@ def _with_meta(array: Any, meta: Any) -> Any:
     return Array(array.dask, array.name, array.chunks, dtype=getattr(meta, "dtype", meta), meta=meta)
 
 
-def to_records(own: Any, index: bool = False, lengths: Any = None) -> Any:
+def to_records(own: Any, index: bool = True, lengths: Any = None) -> Any:
     """Rows as a lazy record array; see :func:`to_dask_array` for ``lengths``."""
     sample = own._meta.to_records(index=index)
     parts = blockwise(_records, own, index, label="to_records", meta=object(), divisions=None)
@@ -294,8 +303,8 @@ def beside(own: Any, array: Any) -> Any:
     """
     if len(array.chunks[0]) != own.npartitions:
         raise ValueError(
-            f"The array has {len(array.chunks[0])} blocks and the frame {own.npartitions} partitions: rows "
-            "cannot be matched. Use rechunk, or from_dask_array and align by index"
+            f"Number of partitions do not match: the array has {len(array.chunks[0])} blocks and the frame "
+            f"{own.npartitions} partitions. Use rechunk, or from_dask_array and align by index"
         )
     columns = own._meta.columns if own.ndim == 2 and array.ndim == 2 else None
     index = own if isinstance(own._meta, pd.Index) else own.index

@@ -138,18 +138,22 @@ class FrameBase(Statistics, Rows, Export, Collection):
 
 
 def _user_method(own: Any, name: str, meta: Any, *args: Any, **kwargs: Any) -> Any:
-    call = MethodCall(name)
+    meta = _user_meta(own, name, meta, args, kwargs)
+    return blockwise(MethodCall(name), own, *args, label=name, meta=meta, enforce=True, **kwargs)
+
+
+def _user_meta(own: Any, name: str, meta: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The ``meta`` of a user's function: the given one, or what it gives for made-up rows, with a warning."""
     if meta is NO_DEFAULT:
-        meta = _meta.infer_user(call, (own, *args), kwargs, name)
+        meta = _meta.infer_user(MethodCall(name), (own, *args), kwargs, name)
         warnings.warn(
             "\nYou did not provide metadata, so weft is running your function on a small dataset to guess "
             "output types. It is possible that weft will guess incorrectly.\nTo provide an explicit output "
             f"type or to silence this message, pass meta=, as in {name}(func, meta={_suggest(meta)})",
-            stacklevel=3,
+            stacklevel=4,
         )
-    else:
-        meta = _meta.make_meta(meta, index=own._meta.index)
-    return blockwise(call, own, *args, label=name, meta=meta, enforce=True, **kwargs)
+        return meta
+    return _meta.make_meta(meta, index=getattr(own._meta, "index", None))
 
 
 def _suggest(meta: Any) -> str:

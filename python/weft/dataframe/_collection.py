@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from weft import threaded
@@ -182,7 +183,21 @@ class Collection(DaskMethodsMixin):
 
     def _like(self, expr: FrameExpr, meta: Any) -> Any:
         """A result with the same partitions."""
-        return new_collection(expr, meta, self._divisions)
+        # Labels that are computed with are other labels.
+        divisions = None if isinstance(self._meta, pd.Index) else self._divisions
+        return new_collection(expr, meta, divisions)
+
+    def _elemwise(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """A function of elements that NumPy has and pandas does not know, on each partition."""
+        from weft.dataframe._arrays import as_array, is_block
+        from weft.dataframe._ops import lifted
+
+        args = tuple(lifted(self, arg) for arg in args)
+        meta = function(*_meta.empty(args), **_meta.empty(kwargs))
+        if not is_block(meta):
+            return blockwise(function, *args, label=funcname(function), **kwargs)
+        parts = blockwise(function, *args, label=funcname(function), meta=object(), divisions=None, **kwargs)
+        return as_array(parts, meta)
 
     def _native(self, meta: Any, make: Callable[[], FrameExpr], fallback: Callable[[], Any]) -> Any:
         """What ``make`` builds in Rust, or ``fallback()`` if Rust has no kernel for it."""
@@ -517,9 +532,17 @@ def blockwise(
         meta=meta,
         npartitions=npartitions,
         label=label or funcname(func),
-        divisions=common if divisions is NO_DEFAULT else divisions,
+        divisions=_kept(args, meta, common) if divisions is NO_DEFAULT else divisions,
         enforce=enforce,
     )
+
+
+def _kept(args: Sequence[Any], meta: Any, divisions: Any) -> Any:
+    """The divisions of a step, unless it makes labels of labels."""
+    computed = isinstance(meta, pd.Index) and any(
+        isinstance(arg, Collection) and isinstance(arg._meta, pd.Index) for arg in args
+    )
+    return None if computed else divisions
 
 
 def align_arguments(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -596,6 +619,8 @@ def map_partitions(
     """
     import inspect
 
+    from weft.dataframe._arrays import as_array, is_block
+
     name = kwargs.pop("token", None) or funcname(func)
     if align_dataframes:
         args, kwargs = align_arguments(args, kwargs)
@@ -612,13 +637,16 @@ def map_partitions(
     if meta is NO_DEFAULT or meta is None:
         meta = _meta.infer_user(func, args, {**kwargs, **extra}, name)
         if not _meta.is_pandas(meta) and npartitions > 1 and not hasattr(meta, "_meta"):
-            meta = (
-                _meta.make_meta((None, type(meta) if meta is not None else object)) if _plain(meta) else meta
-            )
+            meta = _meta.make_meta((None, _dtype_of(meta))) if _plain(meta) or meta is None else meta
     else:
         index = next((v._meta.index for v in args if hasattr(v, "_meta") and hasattr(v._meta, "index")), None)
         meta = _meta.make_meta(meta, index=index)
     frame = _meta.is_pandas(meta)
+    if is_block(meta) and meta.ndim:
+        return as_array(
+            host(func, args, kwargs, meta=object(), npartitions=npartitions, label=name, numbered=numbered),
+            meta,
+        )
     return host(
         func,
         args,
@@ -632,8 +660,15 @@ def map_partitions(
     )
 
 
+def _dtype_of(value: Any) -> Any:
+    """The dtype of a Series of values such as this."""
+    if isinstance(value, np.generic):
+        return value.dtype
+    return type(value) if isinstance(value, (bool, int, float, str)) else object
+
+
 def _plain(value: Any) -> bool:
-    return isinstance(value, (bool, int, float, str))
+    return isinstance(value, (bool, int, float, str, type, np.generic))
 
 
 def finalize_scalar(results: Any, expr: Any = None) -> Any:

@@ -48,6 +48,8 @@ def concat(
     """
     if isinstance(dfs, (Collection, pd.DataFrame, pd.Series, str)) or isinstance(dfs, Mapping):
         raise TypeError("dfs must be a list of DataFrames/Series objects")
+    if not isinstance(dfs, Iterable):
+        raise TypeError(f"dfs must be a list of DataFrames/Series objects, not {type(dfs).__name__}")
     frames = list(dfs)
     if not frames:
         raise ValueError("No objects to concatenate")
@@ -55,7 +57,8 @@ def concat(
         raise ValueError("'join' must be 'inner' or 'outer'")
     frames = [_collection(frame) for frame in frames]
     if len(frames) == 1:
-        return frames[0]
+        one = frames[0]
+        return one.to_frame() if axis in (1, "columns") and one.ndim == 1 else one
     if axis in (1, "columns"):
         return _beside(frames, join, ignore_unknown_divisions)
     if axis not in (0, "index"):

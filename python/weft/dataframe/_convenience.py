@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from weft.dataframe._arrays import is_array
 from weft.dataframe._collection import Collection, blockwise
 
 
@@ -48,19 +50,28 @@ def to_numeric(arg: Any, errors: Any = "raise", downcast: Any = None, meta: Any 
     if errors not in ("raise", "coerce"):
         raise ValueError("invalid error value specified")
     if pd.api.types.is_scalar(arg):
+        if meta is not None:
+            raise KeyError("``meta`` is not allowed when input is a scalar")
         from weft.delayed import delayed
 
         return delayed(pd.to_numeric, pure=True)(arg, errors=errors, downcast=downcast)
+    if is_array(arg) and arg.ndim == 1:
+        dtype = getattr(meta, "dtype", meta) if meta is not None else _numeric(arg, errors, downcast).dtype
+        return arg.map_blocks(
+            pd.to_numeric, dtype=dtype, meta=np.array([], dtype), errors=errors, downcast=downcast
+        )
     if not isinstance(arg, Collection) or arg.ndim != 1:
         raise TypeError("arg must be a list, tuple, lazy array or lazy Series")
     if meta is None:
-        text = not pd.api.types.is_numeric_dtype(arg._meta.dtype)
-        if text:
-            meta = pd.Series([], dtype="float64" if errors == "coerce" else "int64", name=arg._meta.name)
-            meta = pd.to_numeric(meta, downcast=downcast)
-        else:
-            meta = pd.to_numeric(arg._meta, errors=errors, downcast=downcast)
+        meta = _numeric(arg, errors, downcast).rename(arg._meta.name)
     return blockwise(pd.to_numeric, arg, label="to_numeric", meta=meta, errors=errors, downcast=downcast)
+
+
+def _numeric(arg: Any, errors: str, downcast: Any) -> pd.Series:
+    """What numbers of text look like, by what pandas makes of whole ones."""
+    if pd.api.types.is_numeric_dtype(arg.dtype):
+        return pd.to_numeric(pd.Series([], dtype=arg.dtype), errors=errors, downcast=downcast)
+    return pd.to_numeric(pd.Series([], dtype="float64" if errors == "coerce" else "int64"), downcast=downcast)
 
 
 def isna(arg: Any) -> Any:

@@ -122,7 +122,7 @@ def to_bag(df: Any, index: bool = False, format: str = "tuple") -> Any:
 def _rows(part: Any, index: bool, form: str) -> list[Any]:
     if isinstance(part, pd.DataFrame):
         if form == "dict":
-            return (part.reset_index() if index else part).to_dict(orient="records")
+            return (part.rename_axis("index").reset_index() if index else part).to_dict(orient="records")
         return (
             list(map(tuple, part.itertuples(index)))
             if index

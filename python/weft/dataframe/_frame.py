@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weft.dataframe import _convert, _merge, _meta, _ops, _reductions, _shuffle, _sort, _whole
+from weft.dataframe import _arrays, _convert, _merge, _meta, _ops, _reductions, _shuffle, _sort, _whole
 from weft.dataframe._base import FrameBase, array_ufunc
 from weft.dataframe._collection import (
     Collection,
@@ -182,9 +182,11 @@ class DataFrame(FrameBase):
                 pairs = dict.fromkeys(key, value)
             result = self.assign(**{}, **_text_keys(pairs)) if _all_text(pairs) else _assign(self, pairs)
         elif isinstance(key, Collection):
-            if isinstance(key, Series):
-                raise NotImplementedError("df[mask] = …: use df.where or df.mask")
-            result = self.mask(key, value)
+            result = (
+                blockwise(_set_rows, self, key, value, label="setitem")
+                if key.ndim == 1
+                else self.mask(key, value)
+            )
         else:
             result = _assign(self, {key: value})
         self._expr, self._meta_, self._divisions = result._expr, result._meta_, result._divisions
@@ -232,10 +234,12 @@ class DataFrame(FrameBase):
 
     def where(self, cond: Any, other: Any = np.nan) -> Any:
         """Own values where ``cond`` holds, else ``other``."""
+        _ops.refuse_rows(cond)
         return self._method("where", cond, other)
 
     def mask(self, cond: Any, other: Any = np.nan) -> Any:
         """``other`` where ``cond`` holds, else own values."""
+        _ops.refuse_rows(cond)
         return self._method("mask", cond, other)
 
     def isin(self, values: Any) -> Any:
@@ -383,6 +387,11 @@ def _as_series(values: list[Any], labels: Any) -> pd.Series:
 
 
 def _assign(own: DataFrame, pairs: Mapping[Any, Any]) -> DataFrame:
+    for label, value in pairs.items():
+        if _arrays.is_array(value) and value.ndim != 1:
+            raise ValueError(
+                f"Array assignment only supports 1-D arrays, got {value.ndim} axes for {label!r}"
+            )
     pairs = {label: _ops.lifted(own, value, column=True) for label, value in pairs.items()}
     for label, value in pairs.items():
         if not (isinstance(value, Collection) or np.isscalar(value) or value is None or _is_scalar(value)):
@@ -407,6 +416,12 @@ def _assign(own: DataFrame, pairs: Mapping[Any, Any]) -> DataFrame:
 
 def _is_scalar(value: Any) -> bool:
     return pd.api.types.is_scalar(value)
+
+
+def _set_rows(part: pd.DataFrame, chosen: Any, value: Any) -> pd.DataFrame:
+    part = part.copy()
+    part[chosen] = value
+    return part
 
 
 def _set_columns(partition: pd.DataFrame, pairs: Mapping[Any, Any]) -> pd.DataFrame:

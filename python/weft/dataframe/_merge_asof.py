@@ -142,8 +142,7 @@ def _ranges(side: Any, key: Any, called: str) -> list[tuple[Any, Any] | None]:
     """
     if key is None and side.known_divisions:
         return list(zip(side.divisions, side.divisions[1:]))
-    if key is None:
-        raise ValueError(f"merge_asof input must be sorted! The {called} index has unknown divisions")
+    what = "The index" if key is None else f"Column {key!r}"
     found: list[tuple[Any, Any] | None] = []
     highest = None
     for number, part in enumerate(_extents(side, key).compute()):
@@ -153,7 +152,7 @@ def _ranges(side: Any, key: Any, called: str) -> list[tuple[Any, Any] | None]:
         low, high, ordered = part.low.iloc[0], part.high.iloc[0], part.sorted.iloc[0]
         if not ordered or highest is not None and low < highest:
             raise ValueError(
-                f"merge_asof input must be sorted! Column {key!r} of the {called} side is not in order at "
+                f"merge_asof input must be sorted! {what} of the {called} side is not in order at "
                 f"partition {number}: {low!r} comes after {highest!r}"
             )
         highest = high

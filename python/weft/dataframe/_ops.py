@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from weft._docs import skip_doctest
@@ -66,6 +67,10 @@ def binary(name: str, function: Callable[[Any, Any], Any], left: Any, right: Any
     """``left name right``, where at least one is a collection."""
     if _foreign(left) or _foreign(right):
         return NotImplemented
+    for own, other in ((left, right), (right, left)):
+        if isinstance(own, _scalar()) and _arrays.is_array(other):
+            value = _arrays.scalar_array(own)
+            return function(value, other) if own is left else function(other, value)
     if isinstance(left, Collection):
         right = lifted(left, right)
     else:
@@ -150,6 +155,11 @@ def _foreign(value: Any) -> bool:
     )
 
 
+def divide(left: Any, right: Any) -> Any:
+    """Quotient and remainder, as :func:`divmod` gives them."""
+    return left // right, left % right
+
+
 def unary(name: str, function: Callable[[Any], Any], operand: Any) -> Any:
     meta = _meta.infer(function, (operand,), {})
     return operand._native(
@@ -163,6 +173,8 @@ def add_operators(cls: Any) -> Any:
         _set(cls, f"__{name}__", lambda self, other, n=name, f=function: binary(n, f, self, other))
         if name not in ("eq", "ne", "lt", "le", "gt", "ge"):
             _set(cls, f"__r{name}__", lambda self, other, n=name, f=function: binary(n, f, other, self))
+        _set(cls, "__divmod__", lambda self, other: divide(self, other))
+        _set(cls, "__rdivmod__", lambda self, other: divide(other, self))
         for called, turned in ((method, False), (reverse, True)):
             if called is not None and hasattr(pd.Series, called):
                 _set(cls, called, _operator_method(name, function, called, turned))
@@ -230,6 +242,20 @@ def _partitionwise(source: type, name: str) -> Any:
         return self._method(name, *args, **kwargs)
 
     return _documented(method, source, name)
+
+
+def refuse_rows(value: Any) -> None:
+    """Refuses plain values for rows, which nothing matches to partitions.
+
+    Raises
+    ------
+    ValueError
+    """
+    if isinstance(value, (list, tuple, np.ndarray)):
+        raise ValueError(
+            "Array conditional must be same shape as self: a list cannot be cut like the partitions; only a "
+            "Series or DataFrame can be aligned"
+        )
 
 
 def refuse_inplace(name: str, kwargs: dict[str, Any]) -> None:

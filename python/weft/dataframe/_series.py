@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,10 +11,11 @@ import pandas as pd
 
 from weft.dataframe import _meta, _ops, _reductions, _whole
 from weft.dataframe._accessors import AccessorProperty, CategoricalAccessor, DatetimeAccessor, StringAccessor
-from weft.dataframe._base import FrameBase, array_ufunc
-from weft.dataframe._collection import Collection, Property, blockwise, host, wraps
+from weft.dataframe._base import FrameBase, _user_meta, _user_method, array_ufunc
+from weft.dataframe._collection import Collection, MethodCall, Property, blockwise, host, wraps
 from weft.dataframe._native import Unsupported
 from weft.dataframe._reductions import again, reduce_tree, reduction
+from weft.dataframe._repartition import joined
 
 NO_DEFAULT = _meta.NO_DEFAULT
 
@@ -88,6 +90,24 @@ class Series(FrameBase):
         """Bytes of the values, as a lazy scalar."""
         return blockwise_sum(self, Property("nbytes"))
 
+    def map(self, arg: Any, na_action: Any = None, meta: Any = NO_DEFAULT, **kwargs: Any) -> Any:
+        """A function or mapping of each value.
+
+        Parameters
+        ----------
+        arg : callable, dict or Series
+            A lazy Series is needed whole by every partition.
+        na_action : {None, 'ignore'}
+            ``'ignore'``: missing values stay as they are.
+        meta : optional
+            What the result looks like.
+        """
+        if isinstance(arg, Series):
+            found = _user_meta(self, "map", meta, (arg._meta,), {"na_action": na_action})
+            whole = host(joined, (arg,), {}, meta=object(), npartitions=1, label="map-values", whole=True)
+            return blockwise(MethodCall("map"), self, whole, label="map", meta=found, na_action=na_action)
+        return _user_method(self, "map", meta, arg, na_action=na_action, **kwargs)
+
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, Collection):
             meta = self._meta
@@ -103,7 +123,9 @@ class Series(FrameBase):
         )
 
     def __dir__(self) -> Iterable[Any]:
-        return sorted(set(super().__dir__()))
+        sample = _meta.meta_nonempty(self._meta)
+        absent = {name for name in ("cat", "dt", "str") if not hasattr(sample, name)}
+        return sorted(set(super().__dir__()) - absent)
 
     def __iter__(self) -> Any:
         for i in range(self.npartitions):
@@ -226,8 +248,14 @@ class Series(FrameBase):
         return _whole.whole(self, "autocorr", lag)
 
     def dot(self, other: Any, meta: Any = NO_DEFAULT) -> Any:
-        """The dot product with another Series."""
-        return (self * other).sum()
+        """The dot product with another Series, or with each column of a DataFrame."""
+        if not isinstance(other, FrameBase):
+            raise TypeError(
+                f"The second operand must be a lazy Series or DataFrame, not {type(other).__name__}"
+            )
+        parts = blockwise(_dot, self, other, label="dot-chunk", meta=object(), divisions=None)
+        found = _meta.infer(_dot, (self, other), {}) if meta is NO_DEFAULT else _meta.make_meta(meta)
+        return host(_dot_total, (parts, found), {}, meta=found, npartitions=1, label="dot", whole=True)
 
     def combine(self, other: Any, func: Any, fill_value: Any = None) -> Any:
         """A function of values of two Series."""
@@ -250,6 +278,39 @@ class Index(Series):
     @property  # type: ignore[misc]
     def index(self) -> Any:
         raise AttributeError("'Index' object has no attribute 'index'")
+
+    def __getattr__(self, name: str) -> Any:
+        # What labels of this kind have besides: the fields of datetimes, the methods of categories.
+        if not name.startswith("_") and hasattr(type(self._meta), name):
+            value = getattr(_meta.meta_nonempty(self._meta), name)
+            if not callable(value) or isinstance(value, pd.Index):
+                return blockwise(Property(name), self, label=name)
+            return functools.partial(self._method, name)
+        raise AttributeError(f"'Index' object has no attribute {name!r}")
+
+    def __dir__(self) -> Iterable[Any]:
+        return sorted({*super().__dir__(), *(n for n in dir(type(self._meta)) if not n.startswith("_"))})
+
+    def map(
+        self,
+        arg: Any,
+        na_action: Any = None,
+        meta: Any = NO_DEFAULT,
+        is_monotonic: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """A function or mapping of each label; see :meth:`Series.map`.
+
+        Parameters
+        ----------
+        is_monotonic : bool
+            The function keeps the order of labels, so that divisions can be mapped too.
+        """
+        result = super().map(arg, na_action, meta, **kwargs)
+        if is_monotonic and self.known_divisions:
+            divisions = pd.Index(self.divisions, dtype=self._meta.dtype).map(arg, na_action)
+            result = result._with_divisions(tuple(divisions))
+        return result
 
     def _edge(self, n: int, last: bool, compute: bool) -> Any:
         part = self.partitions[self.npartitions - 1 if last else 0]
@@ -289,6 +350,17 @@ class Index(Series):
         return self.to_series().max(skipna=skipna)
 
 
+def _dot(series: Any, other: Any) -> Any:
+    return series.dot(other)
+
+
+def _dot_total(parts: list[Any], meta: Any) -> Any:
+    total = sum(parts[1:], start=parts[0])
+    if not isinstance(meta, pd.Series):
+        return total
+    return total.rename(meta.name) if isinstance(total, pd.Series) else pd.Series([total], name=meta.name)
+
+
 def blockwise_sum(own: Any, function: Any) -> Any:
     parts = blockwise(function, own, meta=np.int64(1), divisions=None)
     return host(_reductions._total, (parts,), {}, meta=np.int64(1), npartitions=1, label="sum", whole=True)
@@ -299,6 +371,7 @@ def _unique_series(parts: pd.Series) -> pd.Series:
 
 
 def _choose(own: Any, name: str, cond: Any, other: Any) -> Any:
+    _ops.refuse_rows(cond)
     meta = getattr(own._meta, name)(_meta.empty(cond), _meta.empty(other))
     try:
         if other is np.nan or isinstance(other, Series) or np.isscalar(other):

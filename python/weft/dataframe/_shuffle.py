@@ -82,7 +82,7 @@ def by_hash(
                 if _convert.dtype_name(key_dtype(df, key)) is None:
                     raise NotImplementedError("keys that only pandas can hold")
             expr = frame_shuffle(df.expr, pairs, npartitions, keep_index=keep_index)
-            return new_collection(expr, df._meta)
+            return new_collection(expr, df._meta if keep_index else df._meta.reset_index(drop=True))
         except Unsupported:
             pass
     return by_place(df, HashPlaces(list(keys), npartitions), npartitions, keep_index=keep_index)
@@ -161,7 +161,7 @@ def by_place(
         _put_together,
         (shards, keep_index),
         {},
-        meta=df._meta,
+        meta=df._meta if keep_index else df._meta.reset_index(drop=True),
         npartitions=npartitions,
         label="shuffle",
         whole=True,

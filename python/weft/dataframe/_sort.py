@@ -321,7 +321,11 @@ def set_index(
     elif other == self._meta.index.name and other is not None:
         return self
     if append:
-        raise NotImplementedError("set_index(append=True): collections have one index level")
+        if sort or lazy:
+            raise NotImplementedError(
+                "set_index(append=True) takes a column, and sort=False: two levels have no order"
+            )
+        return blockwise(_append, self, other, drop, label="set_index", divisions=None)
     check_method(shuffle_method)
     if divisions is not None:
         divisions = check_divisions(divisions)
@@ -359,6 +363,10 @@ def set_index(
         return _with_divisions(_label(_sorted_by(df, label), label, name, drop), divisions)
     moved = by_divisions(df, label, divisions)
     return _with_divisions(_label(_sorted_by(moved, label), label, name, drop), divisions)
+
+
+def _append(part: Any, label: Any, drop: bool) -> Any:
+    return part.set_index(label, drop=drop, append=True)
 
 
 def _with_divisions(df: Any, divisions: Sequence[Any]) -> Any:

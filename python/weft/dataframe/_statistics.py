@@ -139,10 +139,17 @@ class Statistics:
         numeric_only: bool = False,
         skipna: bool = True,
     ) -> Any:
-        """Unbiased skewness."""
+        """Skewness.
+
+        Parameters
+        ----------
+        bias : bool
+            True (the default, as for Dask): of the values as they are; False: as of a sample, which is
+            what pandas gives.
+        """
         if axis in (1, "columns"):
             return self._method("skew", axis=1)
-        return _whole.powers(self, "skew", skipna, numeric_only)
+        return _whole.powers(self, "skew", skipna, numeric_only, bias=bias)
 
     def kurtosis(
         self,
@@ -153,10 +160,19 @@ class Statistics:
         numeric_only: bool = False,
         skipna: bool = True,
     ) -> Any:
-        """Unbiased excess kurtosis."""
+        """Kurtosis.
+
+        Parameters
+        ----------
+        fisher : bool
+            Excess over that of a normal distribution.
+        bias : bool
+            True (the default, as for Dask): of the values as they are; False: as of a sample, which is
+            what pandas gives.
+        """
         if axis in (1, "columns"):
             return self._method("kurtosis", axis=1)
-        return _whole.powers(self, "kurtosis", skipna, numeric_only)
+        return _whole.powers(self, "kurtosis", skipna, numeric_only, bias=bias, fisher=fisher)
 
     kurt = kurtosis
 
@@ -178,7 +194,16 @@ class Statistics:
         if method not in ("default", "dask", "tdigest"):
             raise ValueError(f"Invalid method {method!r}: 'default', 'dask' or 'tdigest'")
         options = {"numeric_only": numeric_only} if self.ndim == 2 else {}
-        return _whole.whole(self, "quantile", q, **options)
+        result = _whole.whole(self, "quantile", q, **options)
+        if result.ndim:
+            # One row for each quantile, or for each column.
+            labels = (
+                list(q)
+                if isinstance(q, (list, tuple, np.ndarray))
+                else sorted(result_labels(self, numeric_only))
+            )
+            result._divisions = (labels[0], labels[-1]) if labels else result._divisions
+        return result
 
     def median(self, axis: Any = 0, numeric_only: bool = False, method: str = "default") -> Any:
         """The median of each column, exact."""
@@ -252,6 +277,12 @@ class Statistics:
             meta=np.int64(1),
             chunk_kwargs=options,
         )
+
+
+def result_labels(own: Any, numeric_only: bool) -> list[Any]:
+    """The columns that a reduction keeps."""
+    meta = own._meta.select_dtypes(["number", "bool"]) if numeric_only else own._meta
+    return list(meta.columns)
 
 
 class _Chunk:

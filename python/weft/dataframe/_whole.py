@@ -54,7 +54,7 @@ def powers(own: Any, name: str, skipna: bool, numeric_only: bool, **options: Any
     parts = blockwise(_powers, own, mean, skipna, label=f"{name}-chunk", meta=None, divisions=None)
     return host(
         _shape,
-        (parts, name, own._meta.columns if own.ndim == 2 else None, options.get("bias", False)),
+        (parts, name, own._meta.columns if own.ndim == 2 else None, options),
         {},
         meta=meta,
         npartitions=1,
@@ -73,16 +73,19 @@ def _powers(part: Any, mean: Any, skipna: bool) -> np.ndarray:
     return np.array([count, *(total(away**k, axis=0) for k in (2, 3, 4))], dtype="f8")
 
 
-def _shape(parts: list[Any], name: str, labels: Any, bias: bool) -> Any:
+def _shape(parts: list[Any], name: str, labels: Any, options: dict[str, bool]) -> Any:
     n, s2, s3, s4 = np.sum(parts, axis=0)
+    excess = 0.0 if options.get("fisher", True) else 3.0
     with np.errstate(all="ignore"):
-        if name == "skew":
+        if options["bias"]:
+            value = n**0.5 * s3 / s2**1.5 if name == "skew" else n * s4 / s2**2 - 3 + excess
+        elif name == "skew":
             value = np.where(n < 3, np.nan, n * np.sqrt(n - 1) / (n - 2) * s3 / s2**1.5)
             value = np.where((n >= 3) & (s2 == 0), 0.0, value)
         else:
             top = n * (n + 1) * (n - 1) * s4 / ((n - 2) * (n - 3) * s2**2)
             value = np.where(n < 4, np.nan, top - 3 * (n - 1) ** 2 / ((n - 2) * (n - 3)))
-            value = np.where((n >= 4) & (s2 == 0), 0.0, value)
+            value = np.where((n >= 4) & (s2 == 0), 0.0, value) + excess
     return np.float64(value[0]) if labels is None else pd.Series(value, index=labels)
 
 

@@ -75,7 +75,7 @@ def _computed(value: Any, scheduler: Any) -> Any:
     return value.compute(scheduler=scheduler) if hasattr(value, "__dask_graph__") else value
 
 
-def _sorted(value: Any) -> Any:
+def _sorted(value: Any, by_index: bool = True) -> Any:
     if isinstance(value, pd.Index):
         return value.sort_values()
     try:
@@ -88,7 +88,7 @@ def _sorted(value: Any) -> Any:
     except (TypeError, ValueError, KeyError):
         pass
     try:
-        return value.sort_index(kind="stable")
+        return value.sort_index(kind="stable") if by_index else value
     except TypeError:
         return value
 
@@ -157,7 +157,7 @@ def assert_eq(
     sort_results: bool = True,
     scheduler: Any = "sync",
     **kwargs: Any,
-) -> None:
+) -> bool:
     """Checks that two objects, lazy or not, hold the same data.
 
     Parameters
@@ -167,6 +167,11 @@ def assert_eq(
         What else must agree.
     sort_results : bool
         Compare in sorted order.
+
+    Returns
+    -------
+    bool
+        True.
 
     Raises
     ------
@@ -184,7 +189,7 @@ def assert_eq(
         a, b = _plain_text(a), _plain_text(b)
     names: list[Any] = [getattr(getattr(value, "index", None), "names", None) for value in (a, b)]
     if isinstance(a, (pd.DataFrame, pd.Series)) and sort_results:
-        a, b = _sorted(a), _sorted(b)
+        a, b = _sorted(a, check_index), _sorted(b, check_index)
     if not check_index and isinstance(a, (pd.DataFrame, pd.Series)):
         a, b = a.reset_index(drop=True), b.reset_index(drop=True)
     elif check_names and all(found is not None for found in names):
@@ -203,6 +208,7 @@ def assert_eq(
     else:
         numbers = all(isinstance(value, (int, float, complex, np.number)) for value in (a, b))
         assert np.allclose(a, b) if numbers else a == b, (a, b)
+    return True
 
 
 def _check_meta(value: Any, check_dtype: bool, scheduler: Any) -> None:
