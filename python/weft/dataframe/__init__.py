@@ -22,13 +22,13 @@ if int(_pandas.__version__.split(".")[0]) < 3:
 
 from weft.base import compute
 from weft.dataframe import dispatch, extensions, utils
+from weft.dataframe._aggregation import Aggregation
 from weft.dataframe._arrays import from_dask_array, to_records
 from weft.dataframe._collection import map_partitions
 from weft.dataframe._concat import concat
 from weft.dataframe._convenience import isna, to_datetime, to_numeric, to_timedelta
 from weft.dataframe._export import to_bag
 from weft.dataframe._frame import DataFrame, Index, Series
-from weft.dataframe._groupby import Aggregation
 from weft.dataframe._merge import merge
 from weft.dataframe._merge_asof import merge_asof
 from weft.dataframe._overlap import map_overlap

@@ -56,7 +56,9 @@ def to_numeric(arg: Any, errors: Any = "raise", downcast: Any = None, meta: Any 
 
         return delayed(pd.to_numeric, pure=True)(arg, errors=errors, downcast=downcast)
     if is_array(arg) and arg.ndim == 1:
-        dtype = getattr(meta, "dtype", meta) if meta is not None else _numeric(arg, errors, downcast).dtype
+        dtype: Any = (
+            getattr(meta, "dtype", meta) if meta is not None else _numeric(arg, errors, downcast).dtype
+        )
         return arg.map_blocks(
             pd.to_numeric, dtype=dtype, meta=np.array([], dtype), errors=errors, downcast=downcast
         )
@@ -67,7 +69,7 @@ def to_numeric(arg: Any, errors: Any = "raise", downcast: Any = None, meta: Any 
     return blockwise(pd.to_numeric, arg, label="to_numeric", meta=meta, errors=errors, downcast=downcast)
 
 
-def _numeric(arg: Any, errors: str, downcast: Any) -> pd.Series:
+def _numeric(arg: Any, errors: Any, downcast: Any) -> Any:
     """What numbers of text look like, by what pandas makes of whole ones."""
     if pd.api.types.is_numeric_dtype(arg.dtype):
         return pd.to_numeric(pd.Series([], dtype=arg.dtype), errors=errors, downcast=downcast)

@@ -11,8 +11,21 @@ import numpy as np
 import pandas as pd
 
 from weft.dataframe import _meta
+from weft.dataframe._aggregation import _Custom, _has_custom, _name_of
 from weft.dataframe._collection import Collection, MethodCall, blockwise, host, new_collection
+from weft.dataframe._group_steps import (
+    COMBINE,
+    KEEP_ROWS,
+    RollingGroupBy,
+    _group,
+    _group_all,
+    _pick,
+    _regroup,
+    in_place,
+    together,
+)
 from weft.dataframe._native import Unsupported
+from weft.dataframe._repartition import joined, to_count
 
 NO_DEFAULT = _meta.NO_DEFAULT
 
@@ -389,13 +402,13 @@ class _GroupBy:
     def _fallback(
         self, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any], meta: Any, gather: bool = False
     ) -> Any:
-        """``call`` of pandas' groups in one partition; where an aggregation is its own combination,
-        partitions are reduced first."""
+        """``call`` of pandas' groups: reduced partition by partition where an aggregation is its own
+        combination, else with the rows of a group brought together; if they cannot move, all in one partition."""
         columns = self._needed()
         labels = [None if isinstance(key, Collection) else key for key in self.by]
         series = [key for key in self.by if isinstance(key, Collection)]
         name = call.__name__
-        combine = _COMBINE.get(name) if isinstance(call, MethodCall) and self.as_index else None
+        combine = COMBINE.get(name) if isinstance(call, MethodCall) and self.as_index else None
         if combine is not None and not kwargs.get("min_count") and kwargs.get("skipna", True):
             parts = blockwise(
                 _group,
@@ -421,6 +434,13 @@ class _GroupBy:
                 label=f"groupby-{name}",
                 whole=True,
             )
+        try:
+            if name in KEEP_ROWS and isinstance(call, MethodCall) and "freq" not in kwargs:
+                return in_place(self, call, args, kwargs, meta)
+            if name not in ("get_group", "ngroup"):
+                return together(self, call, args, kwargs, meta, gather)
+        except Unsupported:
+            pass
         parts = blockwise(
             _pick, self.obj, series, labels, columns, label="groupby-pick", meta=None, divisions=None
         )
@@ -447,79 +467,6 @@ def _key_meta(grouped: _GroupBy, key: Any) -> Any:
     if isinstance(key, Collection):
         return key._meta
     return grouped.obj._meta[key]
-
-
-def _by(labels: list[Any], series: list[Any]) -> Any:
-    series = list(series)
-    keys = [series.pop(0) if label is None else label for label in labels]
-    return keys if len(keys) > 1 else keys[0]
-
-
-def _group(
-    partition: Any,
-    series: list[Any],
-    labels: list[Any],
-    columns: Any,
-    picked: Any,
-    options: dict[str, Any],
-    call: Any,
-    args: Any,
-    kwargs: Any,
-) -> Any:
-    if columns is not None:
-        partition = partition[columns]
-    grouped = partition.groupby(_by(labels, series), **options)
-    if picked is not None:
-        grouped = grouped[picked]
-    return call(grouped, *args, **kwargs)
-
-
-def _regroup(parts: list[Any], levels: int, options: dict[str, Any], name: str, meta: Any) -> Any:
-    from weft.dataframe._collection import concat
-
-    whole = concat([part for part in parts if len(part)] or parts[:1])
-    options = {key: value for key, value in options.items() if key != "group_keys"}
-    grouped = whole.groupby(level=list(range(levels)) if levels > 1 else 0, **options)
-    result = getattr(grouped, name)()
-    if isinstance(result, pd.Series):
-        return result.astype(meta.dtype) if result.dtype != meta.dtype else result
-    wrong = {c: d for c, d in meta.dtypes.items() if result[c].dtype != d and d.kind != "O"}
-    return result.astype(wrong) if wrong else result
-
-
-def _pick(partition: Any, series: list[Any], labels: list[Any], columns: Any) -> Any:
-    if columns is not None:
-        partition = partition[columns]
-    return partition, list(series)
-
-
-def _group_all(
-    parts: list[Any],
-    picked: Any,
-    options: dict[str, Any],
-    call: Any,
-    args: Any,
-    kwargs: Any,
-    keys: int,
-    labels: list[Any],
-    gather: bool,
-) -> Any:
-    from weft.dataframe._collection import concat
-
-    kept = [part for part in parts if len(part[0])] or parts[:1]
-    pieces = [(part, list(series)) for part, series in kept]
-    whole = concat([part for part, _ in pieces]) if len(pieces) > 1 else pieces[0][0]
-    series = [
-        concat([own[i] for _, own in pieces]) if len(pieces) > 1 else pieces[0][1][i] for i in range(keys)
-    ]
-
-    def grouped(part: Any, own: list[Any]) -> Any:
-        groups = part.groupby(_by(labels, own), **options)
-        return groups if picked is None else groups[picked]
-
-    if gather:
-        return call.gather([grouped(part, own) for part, own in pieces], grouped(whole, series))
-    return call(grouped(whole, series), *args, **kwargs)
 
 
 def _by_label(own: Any, key: Any) -> Any:
@@ -554,7 +501,7 @@ _ASK = frozenset({"split_every", "split_out", "shuffle_method", "engine", "engin
 
 
 def _split_out(ask: dict[str, Any], name: str, sort: Any) -> int:
-    """The number of partitions that the result is to have.
+    """The number of partitions that the result is to have; 0: as many as come.
 
     Raises
     ------
@@ -565,13 +512,19 @@ def _split_out(ask: dict[str, Any], name: str, sort: Any) -> int:
         if key not in _ASK:
             raise TypeError(f"{name}() got an unexpected keyword argument {key!r}")
     wanted = ask.get("split_out")
-    return 1 if wanted is None or wanted is True or wanted is False else int(wanted)
+    if wanted is True:
+        return 0
+    return 1 if wanted is None or wanted is False else int(wanted)
 
 
 def _cut(result: Any, parts: int) -> Any:
-    """``result`` of one partition in several."""
-    if parts <= 1:
+    """``result`` in ``parts`` partitions; 0: in as many as it has."""
+    if parts == 0 or parts == result.npartitions:
         return result
+    if parts == 1:
+        return host(joined, (result,), {}, meta=result._meta, npartitions=1, label="joined", whole=True)
+    if result.npartitions > 1:
+        return to_count(result, parts)
     return host(
         _piece,
         (result,),
@@ -588,138 +541,6 @@ def _piece(whole: Any, parts: int, partition_info: int) -> Any:
     return whole.iloc[rows * partition_info // parts : rows * (partition_info + 1) // parts]
 
 
-class Aggregation:
-    """An aggregation of the user's own, in steps that work on partitions.
-
-    Parameters
-    ----------
-    name : str
-        Its name: the column's, where several aggregations are asked for.
-    chunk : callable
-        Gets the grouped Series of one partition; returns a Series, or a tuple of them.
-    agg : callable
-        Gets what ``chunk`` returned for all partitions, grouped again (an argument for each Series).
-    finalize : callable, optional
-        Makes the result of what ``agg`` returned.
-
-    Examples
-    --------
-    >>> import pandas as pd, weft.dataframe as dd
-    >>> df = dd.from_pandas(pd.DataFrame({"k": [1, 1, 2], "x": [1, 2, 3]}), npartitions=2)
-    >>> total = dd.Aggregation("total", lambda g: g.sum(), lambda g: g.sum())
-    >>> df.groupby("k").x.agg(total).compute().tolist()
-    [3, 3]
-    """
-
-    def __init__(self, name: str, chunk: Any, agg: Any, finalize: Any = None) -> None:
-        self.__name__ = name
-        self.chunk, self.agg, self.finalize = chunk, agg, finalize
-
-    def __dask_tokenize__(self) -> Any:
-        return Aggregation, self.__name__, self.chunk, self.agg, self.finalize
-
-
-def _has_custom(spec: Any) -> bool:
-    if isinstance(spec, Mapping):
-        spec = list(spec.values())
-    if isinstance(spec, (list, tuple)):
-        return any(_has_custom(part) for part in spec)
-    return isinstance(spec, Aggregation)
-
-
-class _Custom:
-    """A specification that has :class:`Aggregation` in it, on the groups of pandas."""
-
-    def __init__(self, arg: Any, named: dict[str, Any]) -> None:
-        self.arg, self.named = arg, named
-        self.__name__ = "agg"
-
-    def __dask_tokenize__(self) -> Any:
-        return _Custom, self.arg, self.named
-
-    def __call__(self, grouped: Any) -> Any:
-        return self.gather([grouped], grouped)
-
-    def gather(self, parts: list[Any], whole: Any) -> Any:
-        """The result from the groups of each partition and those of all rows."""
-        columns: dict[Any, pd.Series]
-        arg = self.arg
-        series = isinstance(whole, pd.api.typing.SeriesGroupBy)
-        if arg is None:
-            pairs = {
-                label: (spec if isinstance(spec, tuple) else (None, spec))
-                for label, spec in self.named.items()
-            }
-            columns = {
-                label: self._one(parts, whole, column, func) for label, (column, func) in pairs.items()
-            }
-            return pd.DataFrame(columns)
-        if series:
-            if not isinstance(arg, (list, tuple)):
-                return self._one(parts, whole, None, arg)
-            return pd.DataFrame({_name_of(func): self._one(parts, whole, None, func) for func in arg})
-        if not isinstance(arg, Mapping):
-            keys = set(whole.grouper.names if hasattr(whole, "grouper") else whole._grouper.names)
-            chosen = whole._selected_obj.columns
-            arg = {column: arg for column in chosen if column not in keys}
-        nested = any(isinstance(funcs, (list, tuple)) for funcs in arg.values())
-        columns = {}
-        for column, funcs in arg.items():
-            for func in funcs if isinstance(funcs, (list, tuple)) else [funcs]:
-                label = (column, _name_of(func)) if nested else column
-                columns[label] = self._one(parts, whole, column, func)
-        return pd.DataFrame(columns)
-
-    def _one(self, parts: list[Any], whole: Any, column: Any, func: Any) -> pd.Series:
-        pick = lambda groups: groups if column is None else groups[column]
-        if not isinstance(func, Aggregation):
-            return pick(whole).agg(func)
-        names = whole._grouper.names
-        levels = list(range(len(names))) if len(names) > 1 else 0
-        chunks = [func.chunk(pick(part)) for part in parts]
-        chunks = [chunk if isinstance(chunk, tuple) else (chunk,) for chunk in chunks]
-        merged = [
-            pd.concat([chunk[i] for chunk in chunks]).groupby(
-                level=levels, sort=whole.sort, dropna=whole.dropna
-            )
-            for i in range(len(chunks[0]))
-        ]
-        result = func.agg(*merged)
-        if func.finalize is not None:
-            result = func.finalize(*result) if isinstance(result, tuple) else func.finalize(result)
-        return result
-
-
-class RollingGroupBy:
-    """Windows over the rows of each group: ``df.groupby(by).rolling(window)``."""
-
-    def __init__(self, grouped: Any, options: dict[str, Any]) -> None:
-        self._grouped, self._options = grouped, options
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        if not hasattr(pd.api.typing.Rolling, name):
-            raise AttributeError(f"'RollingGroupBy' object has no attribute {name!r}")
-
-        def method(*args: Any, **kwargs: Any) -> Any:
-            return self._grouped._infer(_Windows(self._options, name), args, kwargs)
-
-        return method
-
-
-class _Windows:
-    def __init__(self, options: dict[str, Any], name: str) -> None:
-        self.options, self.name = options, name
-        self.__name__ = f"rolling-{name}"
-
-    def __dask_tokenize__(self) -> Any:
-        return _Windows, self.options, self.name
-
-    def __call__(self, grouped: Any, *args: Any, **kwargs: Any) -> Any:
-        return getattr(grouped.rolling(**self.options), self.name)(*args, **kwargs)
-
-
 def _add_reductions(cls: Any) -> None:
     """Aggregations that take only ``numeric_only``."""
     for name in ("mean", "min", "max"):
@@ -732,7 +553,7 @@ def _add_reductions(cls: Any) -> None:
 
         def whole(self: Any, *args: Any, _name: str = name, **kwargs: Any) -> Any:
             ask = {key: kwargs.pop(key) for key in list(kwargs) if key in _ASK}
-            parts = _split_out(ask, _name, self.sort)
+            parts = 0 if _name in KEEP_ROWS else _split_out(ask, _name, self.sort)
             return _cut(self._infer(MethodCall(_name), args, kwargs), parts)
 
         setattr(cls, name, _documented(whole, name))
@@ -821,24 +642,6 @@ class SeriesGroupBy(_GroupBy):
         """The different values of each group, as arrays."""
         return _cut(self._infer(MethodCall("unique"), (), {}), _split_out(ask, "unique", self.sort))
 
-
-def _name_of(func: Any) -> Any:
-    return func if isinstance(func, str) else getattr(func, "__name__", str(func))
-
-
-#: Aggregations that combine their own results.
-_COMBINE = {
-    "sum": "sum",
-    "min": "min",
-    "max": "max",
-    "prod": "prod",
-    "first": "first",
-    "last": "last",
-    "any": "any",
-    "all": "all",
-    "count": "sum",
-    "size": "sum",
-}
 
 #: Methods that pandas runs on the rows of all partitions.
 WHOLE = (

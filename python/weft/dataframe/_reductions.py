@@ -78,10 +78,9 @@ class _Row:
         return _Row, self.name
 
     def __call__(self, partition: Any, **kwargs: Any) -> Any:
-        result = getattr(partition, self.name)(**kwargs)
         if isinstance(partition, pd.DataFrame):
-            return result.to_frame().T
-        return pd.Series([result])
+            return _of_columns(partition, self.name, kwargs, as_row=True)
+        return pd.Series([getattr(partition, self.name)(**kwargs)])
 
 
 class _Columns:
@@ -95,8 +94,23 @@ class _Columns:
         return _Columns, self.name, self.meta
 
     def __call__(self, rows: Any, **kwargs: Any) -> Any:
-        result = getattr(rows, self.name)(**kwargs)
-        return _with_dtype(result, self.meta)
+        if isinstance(rows, pd.DataFrame):
+            return _with_dtype(_of_columns(rows, self.name, kwargs, as_row=False), self.meta)
+        return _with_dtype(getattr(rows, self.name)(**kwargs), self.meta)
+
+
+def _of_columns(frame: pd.DataFrame, name: str, kwargs: dict[str, Any], as_row: bool) -> Any:
+    """A reduction of each column in the column's own dtype: pandas would make floats of large integers
+    where others are floats."""
+    labels = getattr(frame, name)(**kwargs).index  # Raises what pandas raises.
+    kwargs = {key: value for key, value in kwargs.items() if key != "numeric_only"}
+    places = [i for i, label in enumerate(frame.columns) if label in labels]
+    values = [getattr(frame.iloc[:, i], name)(**kwargs) for i in places]
+    if not as_row:
+        return pd.Series(values, index=labels)
+    row = pd.DataFrame({i: [value] for i, value in enumerate(values)})
+    row.columns = labels
+    return row
 
 
 def _with_dtype(result: Any, meta: Any) -> Any:
@@ -116,7 +130,9 @@ def moments(partition: Any, skipna: bool, numeric_only: bool) -> pd.DataFrame:
     frame = _as_frame(partition)
     if numeric_only:
         frame = frame.select_dtypes(["number", "bool"])
-    numbers = frame.astype("float64") if not frame.dtypes.map(_is_time).any() else frame
+    numbers = pd.DataFrame(
+        {i: _as_numbers(frame.iloc[:, i]) for i in range(frame.shape[1])}, index=frame.index
+    )
     count = numbers.count() if skipna else pd.Series(len(numbers), index=numbers.columns)
     mean = numbers.mean(skipna=skipna)
     squares = ((numbers - mean) ** 2).sum(skipna=skipna, min_count=0 if skipna else 0)
@@ -127,8 +143,11 @@ def moments(partition: Any, skipna: bool, numeric_only: bool) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def _is_time(dtype: Any) -> bool:
-    return getattr(dtype, "kind", "") in "mM"
+def _as_numbers(column: pd.Series) -> Any:
+    """Values as floats; times as units since 1970."""
+    if getattr(column.dtype, "kind", "") not in "mM":
+        return column.astype("float64")
+    return column.astype("int64").astype("float64").where(column.notna())
 
 
 class _Spread:
@@ -155,7 +174,13 @@ class _Spread:
                 values[-1] = values[-1] / n**0.5 if n else np.nan
         if isinstance(self.meta, pd.Series):
             return pd.Series(values, index=self.labels, dtype=self.meta.dtype)
+        if isinstance(self.meta, (pd.Timedelta, type(pd.NaT))):
+            return _as_span(values[0], self.meta)
         return _with_dtype(np.float64(values[0]), self.meta)
+
+
+def _as_span(value: float, meta: Any) -> Any:
+    return pd.NaT if np.isnan(value) else pd.Timedelta(round(value), unit=getattr(meta, "unit", "ns"))
 
 
 def _strict_sum(values: pd.Series) -> Any:

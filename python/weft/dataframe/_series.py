@@ -90,7 +90,9 @@ class Series(FrameBase):
         """Bytes of the values, as a lazy scalar."""
         return blockwise_sum(self, Property("nbytes"))
 
-    def map(self, arg: Any, na_action: Any = None, meta: Any = NO_DEFAULT, **kwargs: Any) -> Any:
+    def map(  # type: ignore[override]
+        self, arg: Any, na_action: Any = None, meta: Any = NO_DEFAULT, **kwargs: Any
+    ) -> Any:
         """A function or mapping of each value.
 
         Parameters
@@ -291,7 +293,7 @@ class Index(Series):
     def __dir__(self) -> Iterable[Any]:
         return sorted({*super().__dir__(), *(n for n in dir(type(self._meta)) if not n.startswith("_"))})
 
-    def map(
+    def map(  # type: ignore[override]
         self,
         arg: Any,
         na_action: Any = None,
@@ -355,10 +357,11 @@ def _dot(series: Any, other: Any) -> Any:
 
 
 def _dot_total(parts: list[Any], meta: Any) -> Any:
-    total = sum(parts[1:], start=parts[0])
+    total: Any = sum(parts[1:], start=parts[0])
     if not isinstance(meta, pd.Series):
         return total
-    return total.rename(meta.name) if isinstance(total, pd.Series) else pd.Series([total], name=meta.name)
+    name: Any = meta.name
+    return total.rename(name) if isinstance(total, pd.Series) else pd.Series([total], name=name)
 
 
 def blockwise_sum(own: Any, function: Any) -> Any:
