@@ -122,6 +122,8 @@ for name in ("cumsum", "cumprod", "cummin", "cummax"):
     OPERATIONS[f"{name}"] = lambda d, n=name: getattr(d[["x", "i"]], n)()
     OPERATIONS[f"{name} with missing"] = lambda d, n=name: getattr(d.x, n)(skipna=False)
     OPERATIONS[f"groupby {name}"] = lambda d, n=name: getattr(d.groupby("k").x, n)()
+
+
 def _of_sample(d):
     """Lazy frames take the values as they are unless they are told otherwise, as Dask's do."""
     return {} if isinstance(d, pd.DataFrame) else {"bias": False}

@@ -63,7 +63,7 @@ def values(own: Any) -> Any:
     sample = own._meta.values
     if isinstance(sample, pd.api.extensions.ExtensionArray):
         warnings.warn(
-            f"arrays have no extension dtypes: the values of dtype {sample.dtype} become objects",
+            f"arrays have no extension dtypes: the values of dtype {sample.dtype} become those of object dtype",
             UserWarning,
             stacklevel=3,
         )

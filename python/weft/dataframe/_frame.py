@@ -260,7 +260,7 @@ class DataFrame(FrameBase):
 
     def cov(self, min_periods: Any = None, numeric_only: bool = False, split_every: Any = False) -> Any:
         """Covariances of columns."""
-        return _whole.whole(self, "cov", min_periods=min_periods, numeric_only=numeric_only)
+        return _whole.comoments(self, "cov", min_periods, numeric_only)
 
     def corr(
         self,
@@ -272,7 +272,7 @@ class DataFrame(FrameBase):
         """Correlations of columns."""
         if method != "pearson":
             raise NotImplementedError("Only Pearson correlation has been implemented")
-        return _whole.whole(self, "corr", min_periods=min_periods, numeric_only=numeric_only)
+        return _whole.comoments(self, "corr", min_periods, numeric_only)
 
     def combine(self, other: Any, func: Any, fill_value: Any = None, overwrite: bool = True) -> Any:
         """A function of columns of two DataFrames."""
@@ -369,6 +369,22 @@ class DataFrame(FrameBase):
             out.write(f", {self.columns[0]} to {self.columns[-1]}")
         counts = ", ".join(f"{dtype}({n})" for dtype, n in self.dtypes.astype(str).value_counts().items())
         out.write(f"\ndtypes: {counts}")
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The rows as a stream of Arrow, a partition at a time: what ``pyarrow.table(df)`` reads, and others."""
+        import pyarrow as pa
+
+        schema = pa.Table.from_pandas(_meta.meta_nonempty(self._meta), preserve_index=False).schema
+        schema = schema.remove_metadata()
+        reader = pa.RecordBatchReader.from_batches(schema, self._arrow_batches(schema))
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def _arrow_batches(self, schema: Any) -> Any:
+        import pyarrow as pa
+
+        for i in range(self.npartitions):
+            part = self.partitions[i].compute()
+            yield from pa.Table.from_pandas(part, schema=schema, preserve_index=False).to_batches()
 
     def __array_ufunc__(self, function: Any, method: Any, *inputs: Any, **kwargs: Any) -> Any:
         return array_ufunc(function, method, inputs, kwargs)

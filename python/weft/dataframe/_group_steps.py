@@ -179,7 +179,7 @@ def together(grouped: Any, call: Any, args: Any, kwargs: Any, meta: Any, gather:
         If the rows cannot move.
     """
     rows = _Rows(grouped)
-    moved, ordered = _by_keys(rows.frame, rows.keys)
+    moved, ordered = by_keys(rows.frame, rows.keys)
     result = blockwise(
         _of_groups,
         moved,
@@ -220,7 +220,7 @@ def _in_order(parts: list[Any], levels: int) -> Any:
         return whole
 
 
-def _by_keys(frame: Any, keys: list[Any]) -> tuple[Any, bool]:
+def by_keys(frame: Any, keys: list[Any]) -> tuple[Any, bool]:
     """Rows with equal keys in one partition, in order of the keys if that can be."""
     n = frame.npartitions
     try:

@@ -323,7 +323,7 @@ class _GroupBy:
             meta = _meta.make_meta(meta, index=index)
             return self._fallback(MethodCall(name), args, kwargs, meta)
         warnings.warn(
-            f"`meta` is not specified, so weft ran groupby.{name} on two made-up rows to learn what it gives. "
+            f"`meta` is not specified, inferred from partial data: weft ran groupby.{name} on two made-up rows. "
             "If the result is not what you expect, pass meta=, such as meta={'x': 'f8', 'y': 'f8'} for a "
             "DataFrame or meta=('x', 'f8') for a Series.",
             stacklevel=3,
@@ -605,7 +605,7 @@ class DataFrameGroupBy(_GroupBy):
 
     def _spec(self, arg: Any, named: dict[str, Any], meta: Any) -> list[_Agg]:
         if arg is None:
-            return [_Agg(label, column, func, None) for label, (column, func) in named.items()]
+            return [_named(label, spec) for label, spec in named.items()]
         if isinstance(arg, str) or callable(arg):
             return [_Agg(column, column, arg, None) for column in self._values()]
         if isinstance(arg, (list, tuple)):
@@ -619,6 +619,13 @@ class DataFrameGroupBy(_GroupBy):
                 label = (column, _name_of(func)) if nested else column
                 aggs.append(_Agg(label, column, func, None))
         return aggs
+
+
+def _named(label: Any, spec: Any) -> _Agg:
+    """A named aggregation: a pair, or a :class:`pandas.NamedAgg`, which may hold arguments too."""
+    if any(spec[2:]):
+        raise NotImplementedError("arguments of a named aggregation")
+    return _Agg(label, spec[0], spec[1], None)
 
 
 class SeriesGroupBy(_GroupBy):

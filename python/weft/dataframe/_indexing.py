@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from weft.dataframe import _meta
+from weft.dataframe._arrays import beside, is_array
 from weft.dataframe._collection import Collection, blockwise, new_collection
 
 
@@ -42,6 +43,8 @@ class Loc:
             rows = rows(self._own)
         if isinstance(rows, slice) and rows == slice(None):
             return own
+        if is_array(rows):
+            rows = beside(self._own.index, rows)
         if isinstance(rows, Collection):
             if rows._meta.dtype in (bool, "boolean"):
                 return own[rows]

@@ -90,7 +90,7 @@ def merge(
             left_index = right_index = True
     if on and not left_on and not right_on:
         left_on = right_on = on
-    left_on, right_on = _plain(left_on), _plain(right_on)
+    left_on, right_on = _plain(left_on, left), _plain(right_on, right)
     left, right, left_on, right_on, left_index, right_index = _lazy(
         left, right, left_on, right_on, left_index, right_index
     )
@@ -105,8 +105,11 @@ def merge(
     return join.result(npartitions, broadcast)
 
 
-def _plain(keys: Any) -> Any:
-    return list(keys) if pd.api.types.is_list_like(keys) and not isinstance(keys, tuple) else keys
+def _plain(keys: Any, side: Any) -> Any:
+    """Several keys as a list; a tuple that is a column's label is one key."""
+    if isinstance(keys, tuple) and keys in side.columns:
+        return keys
+    return list(keys) if pd.api.types.is_list_like(keys) else keys
 
 
 def _listed(keys: Any) -> list[Any]:

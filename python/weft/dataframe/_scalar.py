@@ -55,16 +55,17 @@ class Scalar(Collection):
         """The value as a delayed object."""
         return super().to_delayed(optimize_graph)[0]
 
-    def to_series(self, fillvalue: Any = None) -> Any:
-        """A Series of one row."""
+    def to_series(self, index: Any = 0) -> Any:
+        """A Series of one row, whose label is ``index``."""
         import pandas as pd
 
         from weft.dataframe._collection import blockwise
 
-        return blockwise(_one_row, self, meta=pd.Series([self._meta]).iloc[:0], divisions=(0, 0))
+        meta = pd.Series([self._meta], index=[index]).iloc[:0]
+        return blockwise(_one_row, self, index, meta=meta, divisions=(index, index))
 
 
-def _one_row(value: Any) -> Any:
+def _one_row(value: Any, index: Any) -> Any:
     import pandas as pd
 
-    return pd.Series([value])
+    return pd.Series([value], index=[index])

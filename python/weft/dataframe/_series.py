@@ -228,7 +228,7 @@ class Series(FrameBase):
 
     def cov(self, other: Any, min_periods: Any = None, split_every: Any = False) -> Any:
         """Covariance with another Series."""
-        return self._with_other("cov", other, min_periods=min_periods)
+        return self._with_other("cov", other, min_periods)
 
     def corr(
         self, other: Any, method: Any = "pearson", min_periods: Any = None, split_every: Any = False
@@ -236,18 +236,18 @@ class Series(FrameBase):
         """Correlation with another Series."""
         if method != "pearson":
             raise NotImplementedError("Only Pearson correlation has been implemented")
-        return self._with_other("corr", other, min_periods=min_periods)
+        return self._with_other("corr", other, min_periods)
 
-    def _with_other(self, name: Any, other: Any, **options: Any) -> Any:
+    def _with_other(self, name: Any, other: Any, min_periods: Any) -> Any:
         if not isinstance(other, Series):
             raise TypeError("other must be a lazy Series")
-        return _whole.whole(self, name, other, **options)
+        return _whole.of_pair(self, other, name, min_periods)
 
     def autocorr(self, lag: int = 1, split_every: Any = False) -> Any:
         """Correlation with itself ``lag`` rows before."""
         if not isinstance(lag, (int, np.integer)):
             raise TypeError("lag must be an integer")
-        return _whole.whole(self, "autocorr", lag)
+        return _whole.of_pair(self, self.shift(lag), "corr")
 
     def dot(self, other: Any, meta: Any = NO_DEFAULT) -> Any:
         """The dot product with another Series, or with each column of a DataFrame."""
@@ -342,6 +342,14 @@ class Index(Series):
     def nunique(self, split_every: Any = None, dropna: bool = True) -> Any:
         """Number of different labels."""
         return self.to_series().nunique(dropna=dropna)
+
+    def any(self, **kwargs: Any) -> Any:
+        """Whether any label is true."""
+        return self.to_series().any()
+
+    def all(self, **kwargs: Any) -> Any:
+        """Whether all labels are true."""
+        return self.to_series().all()
 
     def min(self, axis: Any = 0, skipna: bool = True, **kwargs: Any) -> Any:
         """The smallest label."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weft.dataframe import _meta, _ops, _reductions, _scan, _whole
+from weft.dataframe import _meta, _ops, _order_statistics, _reductions, _scan, _whole
 from weft.dataframe._collection import MethodCall, blockwise, host
 from weft.dataframe._reductions import again, reduce_tree, reduction
 
@@ -193,8 +193,7 @@ class Statistics:
             return self._method("quantile", q=q, axis=1, numeric_only=numeric_only)
         if method not in ("default", "dask", "tdigest"):
             raise ValueError(f"Invalid method {method!r}: 'default', 'dask' or 'tdigest'")
-        options = {"numeric_only": numeric_only} if self.ndim == 2 else {}
-        result = _whole.whole(self, "quantile", q, **options)
+        result = _order_statistics.quantile(self, q, numeric_only)
         if result.ndim:
             # One row for each quantile, or for each column.
             labels = (
@@ -210,7 +209,7 @@ class Statistics:
         options: dict[str, Any] = {"axis": axis, "numeric_only": numeric_only} if self.ndim == 2 else {}
         if axis in (1, "columns"):
             return self._method("median", **options)
-        return _whole.whole(self, "median", **options)
+        return _order_statistics.median(self, numeric_only)
 
     median_approximate = median
 
@@ -244,7 +243,9 @@ class Statistics:
         """The rows without repetitions."""
         if keep is False:
             raise NotImplementedError("drop_duplicates with keep=False")
-        options: dict[str, Any] = {"keep": keep, "ignore_index": ignore_index}
+        options: dict[str, Any] = {"keep": keep}
+        if ignore_index:
+            options["ignore_index"] = True
         if subset is not None:
             options["subset"] = subset
         from weft.dataframe._groupby import _cut

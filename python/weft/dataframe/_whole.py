@@ -89,6 +89,60 @@ def _shape(parts: list[Any], name: str, labels: Any, options: dict[str, bool]) -
     return np.float64(value[0]) if labels is None else pd.Series(value, index=labels)
 
 
+# -- covariance and correlation -------------------------------------------------------------------
+
+
+def comoments(own: Any, name: str, min_periods: Any, numeric_only: bool) -> Any:
+    """``cov`` or ``corr`` of columns, from sums of products of the distances to the means."""
+    options = {"min_periods": min_periods, "numeric_only": numeric_only}
+    if name == "corr" and min_periods is None:
+        del options["min_periods"]
+    meta = _meta.make_meta(getattr(_meta.meta_nonempty(own._meta), name)(**options))
+    own = own[list(meta.columns)]
+    parts = blockwise(_products, own, own.mean(), label=f"{name}-chunk", meta=object(), divisions=None)
+    return host(
+        _spread_of,
+        (parts, name, meta.columns, 1 if min_periods is None else min_periods),
+        {},
+        meta=meta,
+        npartitions=1,
+        label=name,
+        whole=True,
+    )
+
+
+def _products(part: pd.DataFrame, mean: Any) -> np.ndarray:
+    """For each pair of columns, over the rows that have both: their number, the sum of the first's
+    distances, of the products, and of the first's squares."""
+    values = part.to_numpy(dtype="f8", na_value=np.nan) - np.asarray(mean, "f8").reshape(-1)
+    there = (~np.isnan(values)).astype("f8")
+    away = np.where(there > 0, values, 0.0)
+    return np.array([there.T @ there, away.T @ there, away.T @ away, (away**2).T @ there])
+
+
+def _spread_of(parts: list[Any], name: str, labels: Any, min_periods: int) -> pd.DataFrame:
+    n, sums, products, squares = np.sum(parts, axis=0)
+    with np.errstate(all="ignore"):
+        joint = products - sums * sums.T / n
+        own = squares - sums**2 / n
+        if name == "cov":
+            matrix = np.where(n > 1, joint / (n - 1), np.nan)
+        else:
+            scale = np.sqrt(own * own.T)
+            matrix = np.where(scale > 0, np.clip(joint / scale, -1.0, 1.0), np.nan)
+    return pd.DataFrame(np.where(n >= min_periods, matrix, np.nan), index=labels, columns=labels)
+
+
+def of_pair(first: Any, second: Any, name: str, min_periods: Any = None) -> Any:
+    """``cov`` or ``corr`` of two Series."""
+    table = comoments(first.to_frame("a").assign(b=second), name, min_periods, False)
+    return blockwise(_off_diagonal, table, meta=np.float64(1), label=name, divisions=None)
+
+
+def _off_diagonal(matrix: pd.DataFrame) -> Any:
+    return matrix.iloc[0, 1]
+
+
 # -- the place of the extremes --------------------------------------------------------------------
 
 

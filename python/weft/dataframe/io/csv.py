@@ -6,6 +6,8 @@ of each partition (``explain()`` says which).
 
 from __future__ import annotations
 
+import functools
+import inspect
 import io
 import os
 import warnings
@@ -13,12 +15,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
+from fsspec.core import OpenFile
 
 from weft import config
 from weft._weft import CsvSource, FrameExpr
 from weft.base import tokenize
 from weft.dataframe import _meta
 from weft.dataframe._collection import host, new_collection
+from weft.dataframe.io._files import whole_file, write_parts
+from weft.delayed import delayed
 from weft.utils import parse_bytes
 
 _COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
@@ -86,38 +91,27 @@ def read_csv(
     return _read(pd.read_csv, "read_csv", {}, locals())
 
 
-def read_table(
-    urlpath: Any,
-    blocksize: Any = "default",
-    lineterminator: str | None = None,
-    compression: str | None = "infer",
-    sample: Any = 256000,
-    sample_rows: int = 10,
-    enforce: bool = False,
-    assume_missing: bool = False,
-    storage_options: dict[str, Any] | None = None,
-    include_path_column: bool | str = False,
-    **kwargs: Any,
-) -> Any:
-    """Reads files of columns that tabs separate; otherwise as :func:`read_csv`."""
-    return _read(pd.read_table, "read_table", {"sep": "\t"}, locals())
+def _variant(reader: Callable[..., Any], defaults: dict[str, Any] | None, doc: str) -> Callable[..., Any]:
+    """:func:`read_csv` with another reader of pandas for what Rust does not read."""
+    signature = inspect.signature(read_csv)
+
+    def read(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        return _read(reader, read.__name__, defaults, dict(given.arguments))
+
+    read.__name__ = read.__qualname__ = reader.__name__
+    read.__signature__ = signature  # type: ignore[attr-defined]
+    read.__doc__ = doc
+    return read
 
 
-def read_fwf(
-    urlpath: Any,
-    blocksize: Any = "default",
-    lineterminator: str | None = None,
-    compression: str | None = "infer",
-    sample: Any = 256000,
-    sample_rows: int = 10,
-    enforce: bool = False,
-    assume_missing: bool = False,
-    storage_options: dict[str, Any] | None = None,
-    include_path_column: bool | str = False,
-    **kwargs: Any,
-) -> Any:
-    """Reads files of columns of fixed width; otherwise as :func:`read_csv`."""
-    return _read(pd.read_fwf, "read_fwf", None, locals())
+read_table = _variant(
+    pd.read_table, {"sep": "\t"}, "Reads files of columns that tabs separate; otherwise as :func:`read_csv`."
+)
+read_fwf = _variant(
+    pd.read_fwf, None, "Reads files of columns of fixed width; otherwise as :func:`read_csv`."
+)
 
 
 def _read(
@@ -266,13 +260,15 @@ class _Block:
         meta: Any,
         compression: Any,
         path_column: Any,
+        labels: list[Any],
         token: str,
         dtypes: dict[Any, Any],
         enforce: bool,
     ) -> None:
         self.reader, self.filesystem, self.blocks = reader, filesystem, blocks
         self.keywords, self.meta, self.compression = keywords, meta, compression
-        self.path_column, self.token, self.dtypes, self.enforce = path_column, token, dtypes, enforce
+        self.path_column, self.labels = path_column, labels
+        self.token, self.dtypes, self.enforce = token, dtypes, enforce
         self.__name__ = "read_csv"
 
     def __dask_tokenize__(self) -> Any:
@@ -297,7 +293,9 @@ class _Block:
         except pd.errors.EmptyDataError:
             frame = self.meta.iloc[:0]
         if self.path_column and self.path_column not in frame.columns:
-            frame[self.path_column] = _categorical([self.paths.index(path)] * len(frame), self.paths)
+            label = self.labels[self.paths.index(path)]
+            categories = list(dict.fromkeys(self.labels))
+            frame[self.path_column] = _categorical([categories.index(label)] * len(frame), categories)
         if self.enforce and list(frame.columns) != list(self.meta.columns):
             raise ValueError(
                 f"Columns do not match: {path} has {list(frame.columns)}, expected {list(self.meta.columns)}"
@@ -314,6 +312,8 @@ class _Block:
         for column, dtype in self.meta.dtypes.items():
             if column in frame.columns and frame[column].dtype != dtype:
                 have = frame[column].dtype
+                if isinstance(have, pd.CategoricalDtype) and isinstance(dtype, pd.CategoricalDtype):
+                    continue  # The categories of the block.
                 if have.kind == "f" and getattr(dtype, "kind", "") in "iu":
                     continue  # Missing values: promoted, as pandas would have read the whole.
                 changes[column] = dtype
@@ -386,7 +386,15 @@ def _read_with_pandas(
     meta = frame.iloc[:0]
     if path_column:
         meta = meta.copy()
-        meta[path_column] = pd.Categorical([], categories=paths)
+        converter = (keywords.get("converters") or {}).get(path_column)
+        labels = [converter(path) for path in paths] if converter else paths
+        meta[path_column] = pd.Categorical([], categories=list(dict.fromkeys(labels)))
+    else:
+        labels = paths
+    for column, dtype in dtypes.items() if isinstance(dtypes, dict) else ():
+        if isinstance(dtype, str) and dtype == "category" and column in meta.columns:
+            # Each block finds its own: all of them are known when all is read.
+            meta[column] = meta[column].cat.set_categories([_meta.UNKNOWN_CATEGORIES])
     blocks = []
     for path in paths:
         for start, stop in _cuts(filesystem, path, blocksize, end):
@@ -399,6 +407,7 @@ def _read_with_pandas(
         meta,
         compression,
         path_column,
+        labels,
         token,
         dtypes if isinstance(dtypes, dict) else {},
         given["enforce"],
@@ -467,8 +476,10 @@ def to_csv(
     header_first_partition_only: bool | None = None,
     compute_kwargs: dict[str, Any] | None = None,
     **kwargs: Any,
-) -> list[str]:
+) -> Any:
     """Writes a CSV file for each partition.
+
+    A file gets its name when it is whole: a failed write leaves none.
 
     Parameters
     ----------
@@ -476,77 +487,115 @@ def to_csv(
         With ``*``, which becomes the partition's number; otherwise a folder.
     single_file : bool
         One file with all rows instead.
+    mode : str
+        ``"a"`` appends to files that exist, ``"x"`` refuses them.
     name_function : callable, optional
         The text for ``*``, from the partition's number.
+    compute : bool
+        Write now; otherwise give lazy writes.
+    header_first_partition_only : bool, optional
+        The header stands in the first file alone; in a single file it does anyway.
     **kwargs
         Keywords of :meth:`pandas.DataFrame.to_csv`.
 
     Returns
     -------
     list of str
-        The paths.
+        The paths; without ``compute`` a list of one lazy write of them all.
+
+    Raises
+    ------
+    ValueError
+        If arguments do not fit together.
+    FileExistsError
+        If a file exists and ``mode`` is ``"x"``.
+
+    Examples
+    --------
+    >>> import tempfile, pandas as pd, weft.dataframe as dd
+    >>> df = dd.from_pandas(pd.DataFrame({"x": [1, 2]}), npartitions=2)
+    >>> [path[-6:] for path in df.to_csv(tempfile.mkdtemp() + "/*.csv")]
+    ['/0.csv', '/1.csv']
     """
     from fsspec.core import open_files, url_to_fs
 
-    options = {"encoding": encoding, "compression": compression}
-    if not compute:
-        raise NotImplementedError("to_csv(compute=False)")
     filename = os.fspath(filename)
-    compute_kwargs = {**(compute_kwargs or {}), **({"scheduler": scheduler} if scheduler else {})}
-    parts = [df.partitions[i] for i in range(df.npartitions)]
+    if single_file and name_function is not None:
+        raise ValueError("name_function is not supported under the single file mode")
+    if header_first_partition_only is None:
+        header_first_partition_only = single_file
+    elif single_file and not header_first_partition_only:
+        raise ValueError("header_first_partition_only cannot be False in the single file mode.")
+    if scheduler is not None:
+        compute_kwargs = {"scheduler": scheduler, **(compute_kwargs or {})}
+    options = {"encoding": encoding, "compression": compression, "newline": ""}
     if single_file:
         filesystem, path = url_to_fs(filename, **(storage_options or {}))
-        first_only = True if header_first_partition_only is None else header_first_partition_only
-        for i, part in enumerate(parts):
-            header = kwargs.get("header", True) if i == 0 or not first_only else False
-            how = ("a" if i or "a" in mode else "w") + "t"
-            with filesystem.open(path, how, encoding=encoding, newline="", compression=compression) as file:
-                part.compute(**compute_kwargs).to_csv(file, **{**kwargs, "header": header})
-        return [path]
-    if header_first_partition_only:
-        raise ValueError("header_first_partition_only cannot be set to True with single_file=False")
-    if "*" not in filename and not filename.endswith(".csv"):
-        filename = filename.rstrip("/") + "/*.part"
-    files = open_files(
-        filename,
-        mode="wt" if "b" not in mode else mode,
-        num=df.npartitions,
-        name_function=name_function,
-        newline="",
-        encoding=encoding,
-        compression=compression,
-        **(storage_options or {}),
-    )
-    files[0].fs.makedirs(os.path.dirname(files[0].path), exist_ok=True)
-    writes = df.map_partitions(
-        _Writer([file.path for file in files], files[0].fs, options, kwargs), meta=(None, "str")
-    )
-    writes.compute(**compute_kwargs)
-    return [file.path for file in files]
+        paths = [path]
+    else:
+        if "*" not in filename and not filename.endswith(".csv"):
+            filename = filename.rstrip("/") + "/*.part"
+        files = open_files(
+            filename, mode="wt", num=df.npartitions, name_function=name_function, **(storage_options or {})
+        )
+        filesystem, paths = files[0].fs, [file.path for file in files]
+    filesystem.makedirs(os.path.dirname(paths[0]), exist_ok=True)
+    if "x" in mode:
+        taken = [path for path in paths if filesystem.exists(path)]
+        if taken:
+            raise FileExistsError(f"{taken[0]} exists, and mode='x' does not write over files")
+    header = kwargs.pop("header", True)
+    heads = [header if i == 0 or not header_first_partition_only else False for i in range(df.npartitions)]
+    if single_file:
+        # The partitions are computed one after the other: the file needs them in order.
+        write_all = functools.partial(
+            _write_in_turn, df, paths[0], filesystem, mode, heads, options, kwargs, compute_kwargs
+        )
+        return write_all() if compute else [delayed(write_all)()]
+    write = _WriteCsv(filesystem, mode, options, kwargs)
+    written = write_parts(df, write, list(zip(paths, heads)), "to_csv")
+    if not compute:
+        return [delayed(_paths)(written)]
+    return _paths(written.compute(**(compute_kwargs or {})))
 
 
-class _Writer:
-    """Writes partitions to the paths of their numbers; a failed write leaves no file."""
+def _paths(targets: list[tuple[str, Any]]) -> list[str]:
+    return [path for path, _ in targets]
 
-    def __init__(
-        self, paths: list[str], filesystem: Any, options: dict[str, Any], kwargs: dict[str, Any]
-    ) -> None:
-        self.paths, self.filesystem, self.options, self.kwargs = paths, filesystem, options, kwargs
-        self.__name__ = "to_csv"
 
-    def __call__(self, part: Any, partition_info: Any = None) -> Any:
-        path = self.paths[partition_info["number"]]
-        temporary = f"{path}.tmp"
-        with self.filesystem.open(
-            temporary,
-            "wt",
-            newline="",
-            encoding=self.options["encoding"],
-            compression=self.options["compression"],
-        ) as file:
-            part.to_csv(file, **self.kwargs)
-        self.filesystem.mv(temporary, path)
-        return pd.Series([path], dtype="str")
+class _WriteCsv:
+    """Writes a partition to ``(path, header)``."""
+
+    def __init__(self, filesystem: Any, mode: str, options: dict[str, Any], kwargs: dict[str, Any]) -> None:
+        self.filesystem, self.mode, self.options, self.kwargs = filesystem, mode, options, kwargs
+
+    def __call__(self, part: Any, target: tuple[str, Any]) -> None:
+        path, header = target
+        with _opened(self.filesystem, path, self.mode, self.options) as file:
+            part.to_csv(file, header=header, **self.kwargs)
+
+
+def _opened(filesystem: Any, path: str, mode: str, options: dict[str, Any]) -> Any:
+    """A file that appears when it is whole, or, to append, the file itself."""
+    if "a" in mode:
+        return OpenFile(filesystem, path, "at", **options)
+    return whole_file(filesystem, path, "wt", **options)
+
+
+def _write_in_turn(
+    df: Any,
+    path: str,
+    filesystem: Any,
+    mode: str,
+    heads: list[Any],
+    options: dict[str, Any],
+    kwargs: dict[str, Any],
+    compute_kwargs: dict[str, Any] | None,
+) -> list[str]:
+    with _opened(filesystem, path, mode, options) as file:
+        for i, header in enumerate(heads):
+            df.partitions[i].compute(**(compute_kwargs or {})).to_csv(file, header=header, **kwargs)
+    return [path]
 
 
 __all__ = ["read_csv", "read_fwf", "read_table", "to_csv", "_meta"]

@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from weft.dataframe.utils import get_string_dtype
+
 __all__ = ["ColumnSpec", "DatasetSpec", "DatetimeIndexSpec", "RangeIndexSpec", "make_timeseries", "with_spec"]
 
 NAMES = (
@@ -358,7 +360,12 @@ def _texts(
     else:
         words = pa.array([str(c) for c in choices or NAMES], pa.large_string())
         texts = words.take(pa.array(rng.integers(0, len(words), rows)))
-    return pd.StringDtype("pyarrow").__from_arrow__(texts)  # type: ignore[attr-defined]
+    dtype: Any = get_string_dtype()
+    return (
+        dtype.__from_arrow__(texts)
+        if isinstance(dtype, pd.StringDtype)
+        else np.array(texts.to_pylist(), object)
+    )
 
 
 def _categories(

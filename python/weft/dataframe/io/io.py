@@ -256,8 +256,7 @@ def from_map(
     else:
         meta = _meta.make_meta(meta)
     n = lengths.pop()
-    if divisions is not None and len(divisions) != n + 1:
-        raise ValueError(f"divisions should have {n + 1} elements for {n} partitions, got {len(divisions)}")
+    _check_divisions(divisions, n)
     return host(
         call,
         (),
@@ -302,11 +301,28 @@ def from_delayed(
     meta = _meta.make_meta(dfs[0].compute() if meta is None else meta)
     if isinstance(divisions, str):
         raise NotImplementedError("divisions='sorted': give the divisions")
-    if divisions is not None and len(divisions) != len(dfs) + 1:
-        raise ValueError(f"divisions should be a tuple of len(dfs) + 1, got {len(divisions)} for {len(dfs)}")
+    _check_divisions(divisions, len(dfs))
     graphs = [df.__dask_graph__() for df in dfs]
     graph = graphs[0] if all(graph is graphs[0] for graph in graphs) else Graph.merge(graphs)
     return from_graph(graph, meta, divisions, [df.key for df in dfs], prefix, verify_meta)
+
+
+def _check_divisions(divisions: Any, n: int) -> None:
+    """Refuses divisions that cannot be those of ``n`` partitions.
+
+    Raises
+    ------
+    ValueError
+    """
+    if divisions is None:
+        return
+    if len(divisions) != n + 1:
+        raise ValueError(
+            f"divisions should be a tuple of {n + 1} elements for {n} partitions, got {len(divisions)}"
+        )
+    for i, (a, b) in enumerate(zip(divisions, divisions[1:])):
+        if a is not None and b is not None and b < a:
+            raise ValueError(f"divisions must be in order: {b!r} at position {i + 1} comes after {a!r}")
 
 
 def from_graph(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from weft.base import compute as compute_all
 from weft.dataframe import _meta
 from weft.dataframe.io import _json_lines
+from weft.dataframe.io._files import whole_file, write_parts
 from weft.dataframe.io.io import from_delayed
 from weft.delayed import delayed
 from weft.utils import parse_bytes
@@ -187,21 +187,26 @@ def to_json(
         if "*" not in url_path:
             url_path = os.path.join(url_path, "*.part")
     files = open_files(
-        url_path,
-        "wt",
-        encoding=encoding,
-        errors=errors,
-        name_function=name_function,
-        num=df.npartitions,
-        compression=compression,
-        **(storage_options or {}),
+        url_path, "wt", name_function=name_function, num=df.npartitions, **(storage_options or {})
     )
-    options = {"orient": orient, "lines": lines, **kwargs}
-    writes = [delayed(_write)(part, file, options) for part, file in zip(df.to_delayed(), files)]
-    return list(compute_all(*writes, **(compute_kwargs or {}))) if compute else writes
+    filesystem, paths = files[0].fs, [file.path for file in files]
+    filesystem.makedirs(os.path.dirname(paths[0]), exist_ok=True)
+    opened = {"encoding": encoding, "errors": errors, "compression": compression}
+    write = _WriteJson(filesystem, opened, {"orient": orient, "lines": lines, **kwargs})
+    if compute:
+        written = write_parts(df, write, paths, "to_json").compute(**(compute_kwargs or {}))
+        return list(written)
+    return [delayed(write)(part, path) for part, path in zip(df.to_delayed(), paths)]
 
 
-def _write(part: Any, file: Any, options: dict[str, Any]) -> str:
-    with file as opened:
-        part.to_json(opened, **options)
-    return str(file.path)
+class _WriteJson:
+    """Writes a partition; the file gets its name when it is whole."""
+
+    def __init__(self, filesystem: Any, opened: dict[str, Any], options: dict[str, Any]) -> None:
+        self.filesystem, self.opened, self.options = filesystem, opened, options
+        self.__name__ = "to_json"
+
+    def __call__(self, part: Any, path: str) -> str:
+        with whole_file(self.filesystem, path, "wt", **self.opened) as file:
+            part.to_json(file, **self.options)
+        return path
