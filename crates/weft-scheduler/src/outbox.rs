@@ -50,6 +50,14 @@ impl WorkerOutbox {
         self.steal.push((task, run));
     }
 
+    pub fn drop_replica(&mut self, task: TaskId) {
+        self.close();
+        match self.closed.last_mut() {
+            Some(ToWorker::DropReplicas { tasks }) => tasks.push(task),
+            _ => self.closed.push(ToWorker::DropReplicas { tasks: vec![task] }),
+        }
+    }
+
     /// Anything else, after all that was said before.
     pub fn send(&mut self, message: ToWorker) {
         self.close();

@@ -11,6 +11,7 @@
 use crate::links::NIL;
 use crate::message::{Assigned, Source, WorkerId};
 use crate::scheduler::Scheduler;
+use crate::story::Cause;
 use crate::task::State;
 
 /// Of the holders of one input, so many are candidates.
@@ -71,15 +72,7 @@ impl Scheduler {
                 None => self.set_unrunnable(slot),
             }
         } else if hold || self.is_spread(slot) || self.running.is_empty() {
-            self.story.add(
-                self.now,
-                slot,
-                self.tasks[slot].generation,
-                self.tasks[slot].state,
-                State::Queued,
-                "ready",
-                NIL,
-            );
+            self.step(slot, State::Queued, Cause::Ready, NIL);
             self.queue.push(slot, &mut self.tasks);
         } else {
             let worker = self.nearest(slot);
@@ -88,7 +81,7 @@ impl Scheduler {
     }
 
     fn set_unrunnable(&mut self, slot: u32) {
-        self.step(slot, State::Unrunnable, "no worker may run it", NIL);
+        self.step(slot, State::Unrunnable, Cause::NoWorker, NIL);
         self.tasks[slot].position = self.unrunnable.len() as u32;
         self.unrunnable.push(slot);
     }
@@ -97,7 +90,7 @@ impl Scheduler {
     pub(crate) fn retry_unrunnable(&mut self) {
         for slot in std::mem::take(&mut self.unrunnable) {
             self.tasks[slot].position = NIL;
-            self.put_back(slot, "workers have changed");
+            self.put_back(slot, Cause::WorkersChanged);
         }
     }
 
@@ -297,7 +290,7 @@ impl Scheduler {
         if load == 0 {
             return true;
         }
-        let limit = entry.hello.memory_limit as f64;
+        let limit = entry.memory_limit as f64;
         if limit > 0.0 && entry.nbytes as f64 > FULL * limit {
             return false;
         }
@@ -331,12 +324,12 @@ impl Scheduler {
 
     /// Sends a ready task to a worker.
     pub(crate) fn assign(&mut self, slot: u32, worker: u32) {
-        self.step(slot, State::Processing, "placed", worker);
+        self.step(slot, State::Processing, Cause::Placed, worker);
         let estimate = self.estimate_us(slot);
         let id = self.tasks.id(slot);
         let known = self.prefixes.get(self.tasks[slot].prefix).duration_us;
         if self.tell(worker).is_none() {
-            return self.put_back(slot, "its worker is gone");
+            return self.put_back(slot, Cause::WorkerGone);
         }
         let Some(entry) = self.workers[worker as usize].as_deref_mut() else { return };
         let task = &mut self.tasks[slot];

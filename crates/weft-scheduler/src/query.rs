@@ -49,6 +49,11 @@ impl Scheduler {
         }
     }
 
+    /// How often each cause of a change of state comes up among the steps that are remembered.
+    pub fn causes(&self) -> std::collections::BTreeMap<&'static str, usize> {
+        self.story.causes()
+    }
+
     pub(crate) fn ask(&mut self, client: u32, request: RequestId, question: Question) {
         let answer = match question {
             Question::WhoHas { keys } => Answer::Holders(self.who_has(client, &keys)),
@@ -178,7 +183,7 @@ impl Scheduler {
                     at_ns: step.at_ns,
                     from: step.from.name().into(),
                     to: step.to.name().into(),
-                    cause: step.cause.into(),
+                    cause: step.cause.text().into(),
                     worker: (step.worker != NIL).then_some(WorkerId(step.worker)),
                 });
             }

@@ -130,7 +130,17 @@ impl Scheduler {
         self.remove_replica(link);
         let id = self.tasks.id(slot);
         if let Some(outbox) = self.tell(worker) {
-            outbox.send(ToWorker::DropReplicas { tasks: vec![id] });
+            outbox.drop_replica(id);
+        }
+    }
+
+    /// Tells the only holder of a result its key. Who fetched it as an input was not told, and could not
+    /// say what it holds to a scheduler that restarts.
+    pub(crate) fn tell_last_holder(&mut self, slot: u32) {
+        let head = self.tasks[slot].replicas;
+        if head != NIL && self.replicas.next_of_left(head) == NIL {
+            let holder = self.replicas.right(head);
+            self.send_sources(holder, slot, true);
         }
     }
 
@@ -302,6 +312,7 @@ impl Scheduler {
                 .any(|w| self.worker(w).is_some_and(|entry| entry.status != WorkerStatus::Retiring));
             if elsewhere {
                 self.drop_replica(slot, worker);
+                self.tell_last_holder(slot);
                 continue;
             }
             done = false;
@@ -362,6 +373,7 @@ impl Scheduler {
             for worker in holders.into_iter().skip(1) {
                 self.drop_replica(slot, worker);
             }
+            self.tell_last_holder(slot);
         }
         let tasks = &self.tasks;
         self.transfers.pinned.retain(|&id| tasks.find(id).is_some());

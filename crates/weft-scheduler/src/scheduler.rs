@@ -16,7 +16,7 @@ use crate::plan::Plan;
 use crate::queue::Queue;
 use crate::replicate::Transfers;
 use crate::steal::Steal;
-use crate::story::Story;
+use crate::story::{Cause, Step, Story};
 use crate::task::{State, Tasks};
 use crate::worker::{Client, Later, Worker};
 
@@ -63,6 +63,8 @@ pub struct Scheduler {
     pub(crate) last_balance_ns: Nanos,
     pub(crate) transfers: Transfers,
     pub(crate) coordination: Coordination,
+    /// When something in `coordination` times out next.
+    pub(crate) coordination_wake_ns: Option<Nanos>,
     /// Wants of nobody in particular: detached futures, data sets, items in queues.
     pub(crate) next_kept: u64,
     pub(crate) generation: u32,
@@ -138,6 +140,7 @@ impl Scheduler {
             last_balance_ns: 0,
             transfers: Transfers::default(),
             coordination,
+            coordination_wake_ns: None,
             next_kept: 0,
             generation: 0,
             paused: false,
@@ -212,7 +215,7 @@ impl Scheduler {
     pub fn next_wake_ns(&self) -> Option<Nanos> {
         let balance = (!self.running.is_empty() && self.tasks.len() > 0)
             .then_some(self.last_balance_ns + crate::steal::INTERVAL_NS);
-        [balance, self.recovering_until, self.coordination.next_wake_ns()].into_iter().flatten().min()
+        [balance, self.recovering_until, self.coordination_wake_ns].into_iter().flatten().min()
     }
 
     fn on_time(&mut self) {
@@ -292,7 +295,7 @@ impl Scheduler {
         entry.last_seen_ns = now;
         match message {
             FromWorker::Hello(_) => {}
-            FromWorker::Heartbeat(heartbeat) => entry.heartbeat = heartbeat,
+            FromWorker::Heartbeat(heartbeat) => *entry.heartbeat = heartbeat,
             FromWorker::Finished(finished) => {
                 for task in finished {
                     self.finished(w, task);
@@ -429,15 +432,9 @@ impl Scheduler {
         for slot in processing {
             self.unassign_lost(slot);
             let suspect = !expected && suspects.as_ref().is_none_or(|suspects| suspects.contains(&slot));
-            self.story.add(
-                self.now,
-                slot,
-                self.tasks[slot].generation,
-                State::Processing,
-                State::Waiting,
-                "worker lost",
-                w,
-            );
+            let (at_ns, generation) = (self.now, self.tasks[slot].generation);
+            let (from, to, why) = (State::Processing, State::Waiting, Cause::WorkerLost);
+            self.story.add(Step { at_ns, slot, generation, worker: w, from, to, cause: why });
             if suspect {
                 self.tasks[slot].suspicious = self.tasks[slot].suspicious.saturating_add(1);
                 let deaths = u32::from(self.tasks[slot].suspicious);
@@ -456,6 +453,8 @@ impl Scheduler {
             }
             if self.tasks[removed.left].replicas == NIL {
                 self.lost(removed.left, &address);
+            } else {
+                self.tell_last_holder(removed.left);
             }
             at = next;
         }

@@ -8,6 +8,7 @@
 use crate::links::NIL;
 use crate::message::{Nanos, TaskId};
 use crate::scheduler::Scheduler;
+use crate::story::Cause;
 use crate::task::State;
 
 pub(crate) const INTERVAL_NS: Nanos = 100_000_000;
@@ -166,7 +167,7 @@ impl Scheduler {
         let thief = steal.map(|steal| steal.thief).filter(|&thief| {
             self.worker(thief).is_some_and(|entry| entry.position_running != NIL) && self.may_run(slot, thief)
         });
-        self.step(slot, State::Waiting, "stolen", victim);
+        self.step(slot, State::Waiting, Cause::Stolen, victim);
         match thief {
             Some(thief) => self.assign(slot, thief),
             None => self.list_ready(slot),

@@ -13,6 +13,7 @@ use crate::message::{
 };
 use crate::plan::{Plan, Spec, Work};
 use crate::scheduler::{KEEPER, Scheduler};
+use crate::story::Cause;
 use crate::task::{State, Task};
 use crate::worker::{Client, Later, Parked};
 
@@ -175,7 +176,7 @@ impl Scheduler {
                     self.layers.forget_task(old);
                     if self.tasks[slot].state == State::Erred {
                         self.failures.remove(&slot);
-                        self.step(slot, State::Released, "now it can be computed", NIL);
+                        self.step(slot, State::Released, Cause::Computable, NIL);
                     }
                 }
                 slots[i] = slot;
@@ -370,7 +371,7 @@ impl Scheduler {
             self.trouble.remove(&slot);
             let task = &mut self.tasks[slot];
             (task.tries, task.suspicious) = (0, 0);
-            self.step(slot, State::Released, "retry", NIL);
+            self.step(slot, State::Released, Cause::TriedAgain, NIL);
             slots.extend(self.deps.rights(self.tasks[slot].deps));
             if self.tasks[slot].is_needed() {
                 self.needed.push(slot);
@@ -434,7 +435,7 @@ impl Scheduler {
         if self.tasks[slot].state == State::Processing {
             self.tasks[slot].state = State::Waiting;
         }
-        self.arrived(slot, worker, nbytes, "it is held");
+        self.arrived(slot, worker, nbytes, Cause::Held);
     }
 
     /// Results that a worker brings along. Gives their identifiers.
@@ -448,8 +449,8 @@ impl Scheduler {
                 let slot = self.data_task(key);
                 self.hold(slot, worker, *nbytes);
                 let id = self.tasks.id(slot);
-                if self.recovering_until.is_some() && !self.tasks[slot].is_needed() {
-                    // Who wants it may yet come.
+                if self.recovering_until.is_some() {
+                    // Who wants it may yet come, and who needs it now may be found to be done.
                     let future = self.keep(slot);
                     self.orphans.push(future);
                 }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use crate::links::NIL;
 use crate::message::{Done, Failure, Finished, Nanos, TaskId, WorkerId};
 use crate::scheduler::{Failed, Scheduler};
+use crate::story::{Cause, Step};
 use crate::task::State;
 
 /// How often a result may turn out to be out of reach before its readers fail.
@@ -49,10 +50,11 @@ impl Scheduler {
         self.fill();
     }
 
-    pub(crate) fn step(&mut self, slot: u32, to: State, cause: &'static str, worker: u32) {
+    pub(crate) fn step(&mut self, slot: u32, to: State, cause: Cause, worker: u32) {
         let task = &mut self.tasks[slot];
         let from = std::mem::replace(&mut task.state, to);
-        self.story.add(self.now, slot, task.generation, from, to, cause, worker);
+        let (at_ns, generation) = (self.now, task.generation);
+        self.story.add(Step { at_ns, slot, generation, worker, from, to, cause });
     }
 
     /// A released task that is needed starts to wait for its inputs.
@@ -64,7 +66,7 @@ impl Scheduler {
         if !self.layers.is_computable(task.layer) {
             return self.fail_known(slot);
         }
-        self.step(slot, State::Waiting, "needed", NIL);
+        self.step(slot, State::Waiting, Cause::Needed, NIL);
         let mut waiting = 0;
         let mut failed = NIL;
         let mut at = task.deps;
@@ -122,16 +124,16 @@ impl Scheduler {
             State::Released => {}
             State::Waiting | State::Queued | State::Unrunnable | State::Processing => {
                 self.withdraw(slot);
-                self.step(slot, State::Released, "not needed", NIL);
+                self.step(slot, State::Released, Cause::NotNeeded, NIL);
                 self.release_inputs(slot);
             }
             State::Memory => {
                 self.free_replicas(slot);
-                self.step(slot, State::Released, "not needed", NIL);
+                self.step(slot, State::Released, Cause::NotNeeded, NIL);
             }
             State::Erred => {
                 self.failures.remove(&slot);
-                self.step(slot, State::Released, "not needed", NIL);
+                self.step(slot, State::Released, Cause::NotNeeded, NIL);
             }
         }
         if self.tasks[slot].dependents == NIL {
@@ -232,7 +234,7 @@ impl Scheduler {
     }
 
     /// A task is sent back to wait for another place to run.
-    pub(crate) fn put_back(&mut self, slot: u32, cause: &'static str) {
+    pub(crate) fn put_back(&mut self, slot: u32, cause: Cause) {
         self.step(slot, State::Waiting, cause, NIL);
         self.list_ready(slot);
     }
@@ -282,7 +284,7 @@ impl Scheduler {
     }
 
     /// The result is on a worker. Clients hear of it, readers may run, inputs may go.
-    pub(crate) fn arrived(&mut self, slot: u32, worker: u32, nbytes: u64, cause: &'static str) {
+    pub(crate) fn arrived(&mut self, slot: u32, worker: u32, nbytes: u64, cause: Cause) {
         let pending = self.tasks[slot].state.is_pending();
         if self.tasks[slot].state == State::Erred {
             self.failures.remove(&slot);
@@ -352,7 +354,7 @@ impl Scheduler {
         if self.tasks[slot].state != State::Memory {
             return;
         }
-        self.step(slot, State::Released, "lost", NIL);
+        self.step(slot, State::Released, Cause::Lost, NIL);
         let mut at = self.tasks[slot].dependents;
         while at != NIL {
             let next = self.deps.next_of_right(at);
@@ -360,7 +362,7 @@ impl Scheduler {
             if self.tasks[reader].state.is_pending() {
                 if self.tasks[reader].state != State::Waiting {
                     self.withdraw(reader);
-                    self.step(reader, State::Waiting, "input lost", NIL);
+                    self.step(reader, State::Waiting, Cause::InputLost, NIL);
                 }
                 self.tasks[reader].waiting += 1;
             }
@@ -409,7 +411,7 @@ impl Scheduler {
                 self.withdraw(slot);
                 self.release_inputs(slot);
             }
-            self.step(slot, State::Erred, "failed", NIL);
+            self.step(slot, State::Erred, Cause::Failed, NIL);
             self.failures.insert(slot, why.clone());
             let readers = self.deps.lefts(self.tasks[slot].dependents);
             failing.extend(readers.filter(|&reader| self.tasks[reader].state.is_pending()));
@@ -440,7 +442,7 @@ impl Scheduler {
         }
         self.unassign(slot);
         self.tasks[slot].tries = 0;
-        self.arrived(slot, worker, finished.nbytes, "finished");
+        self.arrived(slot, worker, finished.nbytes, Cause::Finished);
     }
 
     /// The first run of a prefix has ended: what was guessed for the others is corrected.
@@ -466,10 +468,10 @@ impl Scheduler {
         task.tries = task.tries.saturating_add(1);
         let retries = self.layers.get(task.layer).options.retries;
         if u32::from(task.tries) <= retries {
-            self.put_back(slot, "retry");
+            self.put_back(slot, Cause::Retry);
         } else {
             // Out of its worker's list already: nothing is to be told to the worker.
-            self.step(slot, State::Waiting, "failed", worker);
+            self.step(slot, State::Waiting, Cause::Failed, worker);
             self.fail(slot, Arc::new(failure));
         }
     }
@@ -477,7 +479,7 @@ impl Scheduler {
     pub(crate) fn reschedule(&mut self, worker: u32, task: TaskId, run: u32) {
         if let Some(slot) = self.current(worker, task, run) {
             self.unassign(slot);
-            self.put_back(slot, "asked to run elsewhere");
+            self.put_back(slot, Cause::Rescheduled);
         }
     }
 
@@ -522,7 +524,7 @@ impl Scheduler {
             _ if entry.is_needed() && entry.state != State::Erred => {
                 self.withdraw(slot);
                 let nbytes = self.tasks[slot].nbytes;
-                self.arrived(slot, worker, nbytes, "a copy was found");
+                self.arrived(slot, worker, nbytes, Cause::CopyFound);
             }
             _ => {
                 if let Some(outbox) = self.tell(worker) {

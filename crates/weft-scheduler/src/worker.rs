@@ -12,7 +12,10 @@ use crate::plan::Plan;
 
 #[derive(Debug)]
 pub(crate) struct Worker {
-    pub hello: WorkerHello,
+    /// Boxed, as the heartbeat is: what is read for each task should lie together.
+    pub hello: Box<WorkerHello>,
+    pub nthreads: u32,
+    pub memory_limit: u64,
     pub status: WorkerStatus,
     /// Tasks that it was sent and that it has not ended, in no order; a task knows its position.
     pub processing: Vec<u32>,
@@ -32,7 +35,7 @@ pub(crate) struct Worker {
     /// Peers whose address it has been told.
     pub knows: BitSet,
     pub blobs: AHashSet<Digest>,
-    pub heartbeat: Heartbeat,
+    pub heartbeat: Box<Heartbeat>,
     pub last_seen_ns: Nanos,
     pub outbox: WorkerOutbox,
 }
@@ -41,7 +44,9 @@ impl Worker {
     pub fn new(hello: WorkerHello, now: Nanos) -> Self {
         Worker {
             status: hello.status,
-            hello,
+            nthreads: hello.nthreads.max(1),
+            memory_limit: hello.memory_limit,
+            hello: Box::new(hello),
             processing: Vec::new(),
             long_running: 0,
             replicas: NIL,
@@ -53,14 +58,14 @@ impl Worker {
             position_open: NIL,
             knows: BitSet::default(),
             blobs: AHashSet::new(),
-            heartbeat: Heartbeat::default(),
+            heartbeat: Box::default(),
             last_seen_ns: now,
             outbox: WorkerOutbox::default(),
         }
     }
 
     pub fn nthreads(&self) -> u32 {
-        self.hello.nthreads.max(1)
+        self.nthreads
     }
 
     /// Tasks that want its threads.

@@ -217,6 +217,7 @@ pub struct World {
     /// No more trouble: everything must come to its end.
     calm: bool,
     pub n_events: u64,
+    n_executed: u64,
     /// What has happened, for whoever looks for a mistake.
     pub log: Option<Vec<String>>,
 }
@@ -241,6 +242,7 @@ impl World {
             scheduler_wakes_at: None,
             calm: false,
             n_events: 0,
+            n_executed: 0,
             log: None,
             options,
         };
@@ -272,6 +274,12 @@ impl World {
     /// Lets everything happen until every client has done its steps and has an answer for each of its futures,
     /// and checks the answers; then lets all futures go and checks that nothing is left.
     pub fn run(&mut self) -> Result<(), String> {
+        self.settle()?;
+        self.let_go()
+    }
+
+    /// The first half of [`World::run`].
+    pub fn settle(&mut self) -> Result<(), String> {
         self.until("all futures are settled", |world| {
             world.calm
                 && world.clients.iter().all(|client| {
@@ -283,7 +291,10 @@ impl World {
                     })
                 })
         })?;
-        self.check_answers()?;
+        self.check_answers()
+    }
+
+    fn let_go(&mut self) -> Result<(), String> {
         for client in 0..self.clients.len() {
             let futures: Vec<FutureId> = self.clients[client].futures.keys().copied().collect();
             self.clients[client].futures.clear();
@@ -355,6 +366,11 @@ impl World {
             ));
         }
         lines.join("\n")
+    }
+
+    /// How many tasks have been run to their end.
+    pub fn n_executed(&self) -> u64 {
+        self.n_executed
     }
 
     fn stored(&self, task: TaskId) -> Option<Stored> {
@@ -537,7 +553,8 @@ impl World {
         Ok(())
     }
 
-    fn restart_scheduler(&mut self) {
+    /// The scheduler loses everything; workers and clients connect to a new one.
+    pub fn restart_scheduler(&mut self) {
         self.epoch += 1;
         let config = Config {
             seed: self.options.seed ^ self.epoch,
@@ -739,6 +756,7 @@ impl World {
             self.kill(p);
             return Ok(());
         }
+        self.n_executed += 1;
         let chance = self.random.below(100);
         let failure = || Failure::Raised { exception: vec![].into(), text: "no luck".into() };
         let outcome = if let Some(digest) = job.missing_blob {

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use weft_sim::{Options, Trouble, World};
+use weft_sim::{Fate, Options, Trouble, World};
 
 fn run(options: Options) {
     let seed = options.seed;
@@ -87,4 +87,56 @@ fn all_at_once() {
         trouble,
         ..Options::default()
     });
+}
+
+/// What the simulation never reaches it does not test.
+#[test]
+fn every_change_of_state_comes_up() {
+    let trouble = Trouble {
+        deaths: 15,
+        breaks: 15,
+        partitions: 20,
+        pauses: 15,
+        retirements: 10,
+        restarts: 3,
+        client_breaks: 10,
+        busy: 5,
+    };
+    let mut causes = std::collections::BTreeMap::new();
+    let (mut done, mut erred, mut cancelled) = (0, 0, 0);
+    for seed in 0..60 {
+        let mut options =
+            Options { seed, n_workers: 5, n_clients: 3, n_steps: 12, trouble, ..Options::default() };
+        options.config.story_len = 1_000_000;
+        let mut world = World::new(options);
+        world.settle().unwrap_or_else(|problem| panic!("seed {seed}: {problem}"));
+        for (cause, n) in world.scheduler.causes() {
+            *causes.entry(cause).or_insert(0) += n;
+        }
+        for future in world.clients.iter().flat_map(|client| client.futures.values()) {
+            match future.fate {
+                Fate::Done { .. } => done += 1,
+                Fate::Erred { .. } => erred += 1,
+                Fate::Cancelled => cancelled += 1,
+                Fate::Pending => unreachable!(),
+            }
+        }
+    }
+    println!("{done} done, {erred} failed, {cancelled} cancelled; {causes:#?}");
+    assert!(done > 1000 && erred > 50 && cancelled > 50);
+    // "its worker had gone" is for callers that race; the scheduler itself never meets it.
+    assert!(causes.len() >= 17, "{causes:#?}");
+}
+
+/// Losing the scheduler does not lose the results: nothing that workers hold is computed again.
+#[test]
+fn results_survive_the_scheduler() {
+    for seed in 0..40 {
+        let mut world = World::new(Options { seed, failing: 0, ..Options::default() });
+        world.settle().unwrap_or_else(|problem| panic!("seed {seed}: {problem}"));
+        let executed = world.n_executed();
+        world.restart_scheduler();
+        world.settle().unwrap_or_else(|problem| panic!("seed {seed}: {problem}"));
+        assert_eq!(world.n_executed(), executed, "seed {seed}");
+    }
 }

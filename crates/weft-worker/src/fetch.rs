@@ -203,12 +203,11 @@ impl Worker {
             // What was to be computed here has come: no need to.
             let work = self.entries.get(&task).and_then(|entry| entry.work.as_ref());
             let assigned = work.map(|work| work.run);
+            self.data_arrived(task, nbytes);
             self.remove_work(task);
             if let Some(run) = assigned {
-                self.data_arrived(task, nbytes);
                 self.finish(task, run, nbytes, 0, 0, "".into());
             } else {
-                self.data_arrived(task, nbytes);
                 self.replicated.push(task);
             }
         }

@@ -41,7 +41,10 @@ pub struct Worker {
     pub(crate) awaiting_blobs: BTreeMap<Digest, Vec<TaskId>>,
 
     pub(crate) paused: bool,
+    /// The scheduler of this connection has told us to hand over.
     pub(crate) retiring: bool,
+    /// We want to go, whoever is told.
+    leaving: Option<Arc<str>>,
     pub(crate) actions: Vec<Action>,
     /// What is said in one message when the actions are taken.
     pub(crate) finished: Vec<Finished>,
@@ -79,6 +82,7 @@ impl Worker {
             next_execution: 0,
             awaiting_blobs: BTreeMap::new(),
             retiring: false,
+            leaving: None,
             actions: Vec::new(),
             finished: Vec::new(),
             replicated: Vec::new(),
@@ -106,7 +110,10 @@ impl Worker {
                 }
             }
             Event::MemoryPressure { paused } => self.set_paused(paused),
-            Event::Leave { reason } => self.say(FromWorker::Leave { reason }),
+            Event::Leave { reason } => {
+                self.leaving = Some(reason.clone());
+                self.say(FromWorker::Leave { reason });
+            }
             Event::Heartbeat { memory, cpu_percent, bandwidth_bytes_per_s } => {
                 let executing =
                     self.running.values().filter(|run| !run.cancelled).map(|run| run.task).collect();
@@ -221,6 +228,7 @@ impl Worker {
 
     fn disconnected(&mut self) {
         self.connection = Connection::No;
+        self.retiring = false;
         self.finished.clear();
         self.replicated.clear();
         for (&execution, run) in &mut self.running {
@@ -299,6 +307,9 @@ impl Worker {
         self.flush();
         let (epoch, worker) = (welcome.epoch, welcome.worker);
         self.actions.push(Action::Renamed { epoch, worker, tasks: renamed });
+        if let Some(reason) = self.leaving.clone() {
+            self.say(FromWorker::Leave { reason });
+        }
     }
 
     pub(crate) fn introduced(&mut self, peers: Vec<Peer>) {

@@ -125,9 +125,10 @@ impl Worker {
         let (task, run) = (running.task, running.run);
         match outcome {
             Outcome::Finished { nbytes, type_name } => {
-                self.remove_work(task);
                 self.put(task, Origin::Execution(execution));
+                // The data first: an entry without work and data would be forgotten, with its key.
                 self.data_arrived(task, nbytes);
+                self.remove_work(task);
                 self.finish(task, run, nbytes, started_ns, stopped_ns, type_name);
             }
             Outcome::Erred(failure) => {

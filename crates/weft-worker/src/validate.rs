@@ -48,6 +48,7 @@ impl Worker {
                 );
             }
             let Some(work) = &entry.work else { continue };
+            check!(entry.key.is_some(), "{task:?} has work and no key");
             let mut inputs = work.inputs.clone();
             inputs.sort_unstable();
             inputs.dedup();

@@ -273,6 +273,7 @@ impl Scheduler {
         Turn::Now(CoordinateAnswer::Ok)
     }
 
+    /// Does what came of an operation, and looks when something times out next.
     fn carry_out(&mut self) {
         for effect in std::mem::take(&mut self.coordination.effects) {
             match effect {
@@ -290,11 +291,12 @@ impl Scheduler {
                 Effect::HandOver(kept) => self.coordination.handed.push((self.now + HAND_OVER_NS, kept)),
             }
         }
+        self.coordination_wake_ns = self.coordination.next_wake_ns();
     }
 
     pub(crate) fn coordination_on_time(&mut self) {
         let now = self.now;
-        if self.coordination.next_wake_ns().is_some_and(|wake| wake <= now) {
+        if self.coordination_wake_ns.is_some_and(|wake| wake <= now) {
             self.coordination.on_time(now);
             self.carry_out();
         }
@@ -314,5 +316,6 @@ impl Scheduler {
         }
         self.carry_out();
         self.coordination = Coordination::new(self.config.lease_timeout_ns);
+        self.coordination_wake_ns = None;
     }
 }
