@@ -18,6 +18,7 @@ from numbers import Integral
 from typing import Any
 
 from weft import _weft, config
+from weft._formats import parse_bytes
 from weft.callbacks import local_callbacks, unpack_callbacks
 
 __all__ = ["execute"]
@@ -308,7 +309,7 @@ def memory_limit(limit: Any = None) -> int | None:
         total = available_memory()
         return int(total * AUTO_SHARE) if total else None
     if isinstance(limit, str):
-        limit = _parse_bytes(limit)
+        limit = _from_text(limit)
     if limit < 0:
         raise ValueError(f"memory.limit must not be negative, got {limit}")
     if limit == 0:
@@ -319,23 +320,22 @@ def memory_limit(limit: Any = None) -> int | None:
     return int(limit)
 
 
-_UNITS = {"": 1, "b": 1} | {
-    prefix + suffix: base**power
-    for power, prefix in enumerate("kmgtp", 1)
-    for suffix, base in (("", 1000), ("b", 1000), ("i", 1024), ("ib", 1024))
-}
-
-
-def _parse_bytes(text: str) -> int | float:
-    number = text.strip().lower().replace(" ", "").replace("_", "")
-    unit = number.lstrip("0123456789.+-e") if not number.rstrip("0123456789.") == "" else ""
+def _from_text(text: str) -> int | float:
     try:
-        value = float(number.removesuffix(unit)) * _UNITS[unit]
-    except (KeyError, ValueError):
+        number = float(text)
+    except ValueError:
+        pass
+    else:
+        return number if "." in text and number <= 1 else int(number)
+    try:
+        # A unit alone is one of it for `parse_bytes`; a limit is a number.
+        if any(digit in text for digit in "0123456789"):
+            return parse_bytes(text.strip())
+        raise ValueError("no number")
+    except ValueError:
         raise ValueError(
             f"memory.limit must be a number of bytes such as 500MB, 4GiB or 0.5 (of all memory), got {text!r}"
         ) from None
-    return value if not unit and "." in number and value <= 1 else int(value)
 
 
 def available_memory() -> int | None:
