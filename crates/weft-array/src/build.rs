@@ -5,8 +5,11 @@ use std::sync::Arc;
 use crate::chunks::{AxisChunks, Chunks};
 use crate::error::ArrayError;
 use crate::expr::{Expr, Meta, Op, Step, StepArg};
+use crate::kernel::arg::Arg;
 use crate::kernel::reduce::{Reduction, Spec};
+use crate::kernel::scan::Scan;
 use crate::kernel::{Count, Num, Scalar, Ufunc};
+use crate::plan::{self, Bounds};
 use crate::select::{Pick, Run, SelectAxis, Selection};
 
 type Result<T> = std::result::Result<T, ArrayError>;
@@ -209,6 +212,60 @@ impl Expr {
         Expr::new(op, vec![self.clone()], plain(chunks, output), &word, None)
     }
 
+    /// Where the smallest (`least`) or largest elements are, along `axis` or in the whole array. Extents must be known.
+    pub fn arg(&self, least: bool, axis: Option<usize>, keepdims: bool, skip_nan: bool) -> Result<Expr> {
+        let Some(num) = self.num() else {
+            return ArrayError::unsupported(format!("blocks of {}", self.dtype()));
+        };
+        let chunks = self.chunks();
+        if chunks.shape().iter().any(Option::is_none) {
+            return ArrayError::unsupported("places in blocks of unknown extents");
+        }
+        if axis.is_some_and(|axis| axis >= chunks.ndim()) {
+            return ArrayError::invalid(format!("there is no axis {axis:?} among {}", chunks.ndim()));
+        }
+        let one = AxisChunks::known([1]);
+        let kept = chunks.axes().iter().enumerate().filter_map(|(i, own)| {
+            let gone = axis.is_none_or(|axis| axis == i);
+            if gone { keepdims.then(|| one.clone()) } else { Some(own.clone()) }
+        });
+        let chunks = Chunks::new(kept.collect::<Vec<_>>());
+        let arg = Arg { least, skip_nan: skip_nan && num.is_float(), axis, num };
+        let word = match (skip_nan, least) {
+            (false, true) => "argmin",
+            (false, false) => "argmax",
+            (true, true) => "nanargmin",
+            (true, false) => "nanargmax",
+        };
+        Expr::new(Op::Arg { arg, keepdims }, vec![self.clone()], plain(chunks, Num::I64), word, None)
+    }
+
+    /// Running sums, or products, along an axis, of the element type `output`.
+    pub fn scan(&self, product: bool, axis: usize, output: Num, skip_nan: bool) -> Result<Expr> {
+        let Some(num) = self.num() else {
+            return ArrayError::unsupported(format!("blocks of {}", self.dtype()));
+        };
+        if axis >= self.chunks().ndim() {
+            return ArrayError::invalid(format!("there is no axis {axis} among {}", self.chunks().ndim()));
+        }
+        if output == Num::Bool || (num.is_float() && !output.is_float()) {
+            return ArrayError::unsupported(format!("running sums of {} as {}", num.dtype(), output.dtype()));
+        }
+        let input = match num == output {
+            true => self.clone(),
+            false => Expr::elementwise(Ufunc::Cast, vec![Operand::Array(self.clone())], num, output)?,
+        };
+        let scan = Scan { product, skip_nan: skip_nan && num.is_float(), axis, num: output };
+        let word = if product { "cumprod" } else { "cumsum" };
+        let meta = plain(self.chunks().clone(), output);
+        Expr::new(Op::Scan(scan), vec![input], meta, word, None)
+    }
+
+    /// The blocks of an expression, as somebody else's that do not fuse.
+    pub(crate) fn passing(input: &Expr) -> Result<Expr> {
+        Expr::new(Op::Rename, vec![input.clone()], input.meta(), "blocks", None)
+    }
+
     /// Blocks made of pieces of blocks.
     pub fn select(inputs: Vec<Expr>, selection: Selection, chunks: Chunks, word: &str) -> Result<Expr> {
         let Some(first) = inputs.first() else { return ArrayError::invalid("a selection of nothing") };
@@ -290,6 +347,35 @@ impl Expr {
         }
         let selection = Selection { axes, fixed: vec![] };
         Expr::select(vec![self.clone()], selection, chunks, "rechunk")
+    }
+
+    /// The same elements in other blocks, in as many steps as keep pieces and blocks within bounds.
+    pub fn rechunk_in_steps(&self, chunks: Chunks, bounds: Bounds) -> Result<Expr> {
+        // What has been rechunked before need not go through the blocks it has now.
+        let mut source = self;
+        while let (Op::Select(selection), [input]) = (source.op(), source.inputs())
+            && source.word() == "rechunk"
+            && selection.inner_axes().eq(0..input.chunks().ndim())
+            && input.chunks().shape() == source.chunks().shape()
+        {
+            source = input;
+        }
+        let known =
+            |chunks: &Chunks| chunks.axes().iter().map(AxisChunks::known_sizes).collect::<Option<Vec<_>>>();
+        let (Some(old), Some(new)) = (known(source.chunks()), known(&chunks)) else {
+            return self.rechunk(chunks);
+        };
+        if old.len() != new.len() {
+            return self.rechunk(chunks);
+        }
+        let mut made = source.clone();
+        let steps = plan::plan(&old, &new, bounds);
+        for step in &steps[..steps.len().saturating_sub(1)] {
+            made = made.rechunk(Chunks::new(
+                step.iter().map(|sizes| AxisChunks::known(sizes.iter().copied())).collect::<Vec<_>>(),
+            ))?;
+        }
+        made.rechunk(chunks)
     }
 
     /// Arrays that are cut alike, one after the other along an axis.

@@ -85,6 +85,11 @@ impl Expr {
                 let nan = if spec.skip_nan { "nan" } else { "" };
                 format!("{nan}{} over axes {}", spec.reduction.name(), axes.join(", "))
             }
+            Op::Arg { arg, .. } => match arg.axis {
+                Some(axis) => format!("{} along axis {axis}", self.word()),
+                None => self.word().to_owned(),
+            },
+            Op::Scan(scan) => format!("{} along axis {}", self.word(), scan.axis),
             Op::Rename => "rename".to_owned(),
             Op::Host(step) => step.work.name().to_owned(),
         }

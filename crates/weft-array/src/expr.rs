@@ -8,7 +8,9 @@ use weft_graph::{Axis, Key};
 
 use crate::chunks::Chunks;
 use crate::error::ArrayError;
+use crate::kernel::arg::Arg;
 use crate::kernel::reduce::Spec;
+use crate::kernel::scan::Scan;
 use crate::kernel::{Bits, Count, Num, Ufunc};
 use crate::select::Selection;
 
@@ -56,6 +58,13 @@ pub enum Op {
         reduced: Vec<bool>,
         keepdims: bool,
     },
+    /// Where the smallest or largest elements are.
+    Arg {
+        arg: Arg,
+        keepdims: bool,
+    },
+    /// Running sums or products.
+    Scan(Scan),
     Select(Arc<Selection>),
 }
 
@@ -334,6 +343,16 @@ impl Op {
                 for &gone in reduced {
                     h.number(gone as u64);
                 }
+            }
+            Op::Arg { arg, keepdims } => {
+                h.text("arg").number(arg.least as u64).number(arg.skip_nan as u64).number(*keepdims as u64);
+                h.number(arg.axis.map_or(u64::MAX, |axis| axis as u64));
+            }
+            Op::Scan(scan) => {
+                h.text("scan")
+                    .number(scan.product as u64)
+                    .number(scan.skip_nan as u64)
+                    .number(scan.axis as u64);
             }
             Op::Select(selection) => {
                 h.text("select");

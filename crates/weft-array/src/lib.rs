@@ -21,9 +21,12 @@ pub mod kernel;
 mod lower;
 mod optimize;
 mod origin;
+pub mod plan;
 mod regrid;
 mod restore;
+mod running;
 mod select;
+mod tree;
 mod work;
 
 pub use build::Operand;

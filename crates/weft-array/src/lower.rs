@@ -10,20 +10,19 @@ use hashbrown::{HashMap, HashSet};
 use weft_data::{LayerRef, WorkRef};
 use weft_graph::{Axis, Key, Layer, Read, Rule};
 
-use crate::chunks::{Chunks, position};
+use crate::chunks::position;
 use crate::error::ArrayError;
 use crate::expr::{Expr, HostReads, Op};
 use crate::fuse::{Fused, Operand, fuse};
+use crate::kernel::arg::Arg;
 use crate::kernel::reduce::{Reduction, Spec};
 use crate::optimize::optimize;
+use crate::running::running;
 use crate::select::{SelectAxis, Selection};
-use crate::work::{Alias, Elementwise, First, Given, Merge, Pass, Select};
+use crate::tree::{Tree, along};
+use crate::work::{Alias, ArgFirst, ArgMerge, Elementwise, First, Given, Merge, Pass, Select};
 
 type Result<T> = std::result::Result<T, ArrayError>;
-
-/// Partial results that are merged at once along an axis, and those that are merged in one task in all.
-const FAN_IN: u32 = 8;
-const MERGED: u32 = 64;
 
 /// What makes an expression's blocks.
 #[derive(Clone, Debug)]
@@ -68,7 +67,7 @@ impl Plan {
     fn of(expr: &Expr) -> Result<Plan> {
         Ok(match expr.op() {
             Op::Fill { .. } | Op::Iota(_) | Op::Elementwise(_) => Plan::Fused(fuse(expr)?),
-            Op::Reduce { .. } => Plan::Reduce(fuse(&expr.inputs()[0])?),
+            Op::Reduce { .. } | Op::Arg { .. } => Plan::Reduce(fuse(&expr.inputs()[0])?),
             _ => Plan::Plain,
         })
     }
@@ -190,6 +189,8 @@ impl Lowering {
             (Op::Reduce { spec, reduced, keepdims }, Plan::Reduce(fused)) => {
                 self.reduce(expr, *spec, reduced, *keepdims, fused)
             }
+            (Op::Arg { arg, keepdims }, Plan::Reduce(fused)) => self.arg(expr, *arg, *keepdims, fused),
+            (Op::Scan(scan), _) => running(expr, *scan, self.inputs(expr)?),
             (Op::Blocks(blocks), _) => {
                 layer(name, vec![], Rule::Grid { shape, reads: vec![] }, Arc::new(Given(blocks.clone())))
             }
@@ -269,121 +270,69 @@ impl Lowering {
     fn reduce(
         &mut self,
         expr: &Expr,
-        spec: Spec,
+        wanted: Spec,
         reduced: &[bool],
         keepdims: bool,
         fused: &Fused,
     ) -> Result<LayerRef> {
-        let chunks: &Chunks = expr.inputs()[0].chunks();
-        let mut grid = chunks.numblocks();
-        let (inputs, reads) = self.reads(fused, &grid)?;
-        let keep: Vec<bool> = reduced.iter().map(|gone| keepdims || !gone).collect();
-        let many = |grid: &[u32]| -> u32 {
-            grid.iter().zip(reduced).filter(|(_, gone)| **gone).map(|(n, _)| *n).fold(1, u32::saturating_mul)
-        };
-        let own = |grid: &[u32]| -> Vec<u32> {
-            grid.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(n, _)| *n).collect()
-        };
-        let word = expr.word();
-        let key = (expr.inputs()[0].digest(), reduced.to_vec(), spec.skip_nan);
+        let input = &expr.inputs()[0];
+        let key = (input.digest(), reduced.to_vec(), wanted.skip_nan);
         let shared = self.spreads.0.contains_key(&key)
-            && matches!(spec.reduction, Reduction::Mean | Reduction::Var | Reduction::Std);
-        let wanted = spec;
-        let spec = if shared { Spec { reduction: Reduction::Var, ddof: 0, ..spec } } else { spec };
-        let word = if shared { "spread" } else { word };
+            && matches!(wanted.reduction, Reduction::Mean | Reduction::Var | Reduction::Std);
+        let spec = if shared { Spec { reduction: Reduction::Var, ddof: 0, ..wanted } } else { wanted };
         // What the layers on the way are called.
-        let digest = if shared {
+        let (word, digest) = if shared {
             let mut hasher = weft_data::Hasher::new("spread");
             hasher.digest(key.0).number(key.2 as u64);
             reduced.iter().for_each(|&gone| {
                 hasher.number(gone as u64);
             });
-            hasher.finish()
+            ("spread", hasher.finish())
         } else {
-            expr.digest()
+            (expr.word(), expr.digest())
+        };
+        let tree = Tree { expr, reduced, keepdims, word, digest };
+        let first = |finish| -> WorkRef {
+            let pass = Pass::new(fused, input.chunks());
+            let name = if fused.steps > 0 { format!("fused-{word}") } else { word.to_owned() };
+            Arc::new(First { name, pass, spec, reduced: reduced.to_vec(), finish })
+        };
+        let merge = |finish: Option<Vec<bool>>| -> WorkRef {
+            let name = if finish.is_some() { expr.word().to_owned() } else { format!("{word}-merge") };
+            Arc::new(Merge { name, spec, finish: finish.map(|keep| (wanted, keep)) })
         };
         if let Some(below) = self.partials.get(&key).filter(|_| shared) {
-            return finishing(expr, below.clone(), spec, wanted, reduced, keep);
+            return tree.last(below.clone(), merge);
         }
-        let last = many(&grid) == 1 && !shared;
-        let title = if fused.steps > 0 { format!("fused-{word}") } else { word.to_owned() };
-        let first = First {
-            name: title,
-            pass: Pass::new(fused, chunks),
-            spec,
-            reduced: reduced.to_vec(),
-            finish: last.then(|| keep.clone()),
-        };
-        // A vanished axis had one block, at position 0; the rest keeps its order.
-        let (first_name, shape) = match last {
-            true => (Key::Str(expr.name().clone()), own(&grid)),
-            false => (Key::from(format!("{word}-first-{digest:032x}")), grid.clone()),
-        };
-        let reads = match last && !keepdims {
-            false => reads,
-            true => squeeze(reads, &keep),
-        };
-        let mut below = layer(first_name, inputs, Rule::Grid { shape, reads }, Arc::new(first))?;
-        if last {
-            return Ok(below);
+        let (inputs, reads) = self.reads(fused, &input.chunks().numblocks())?;
+        if tree.is_one_step() && !shared {
+            return tree.only(inputs, reads, first);
         }
-        let mut level = 0;
-        while many(&grid) > MERGED {
-            let axes = reduced.iter().enumerate().map(|(i, &gone)| match gone {
-                true => Axis::Group { own: i as u32, size: FAN_IN },
-                false => along(i as u32),
-            });
-            let axes = axes.collect();
-            for (n, &gone) in grid.iter_mut().zip(reduced) {
-                *n = if gone { n.div_ceil(FAN_IN) } else { *n };
-            }
-            let work = Merge { name: format!("{word}-merge"), spec, finish: None };
-            let rule = Rule::Grid { shape: grid.clone(), reads: vec![Read { input: 0, axes }] };
-            let name = Key::from(format!("{word}-merge-{level}-{digest:032x}"));
-            below = layer(name, vec![below], rule, Arc::new(work))?;
-            level += 1;
-        }
+        let below = tree.partials(inputs, reads, first, merge)?;
         if shared {
             self.partials.insert(key, below.clone());
         }
-        finishing(expr, below, spec, wanted, reduced, keep)
+        tree.last(below, merge)
     }
-}
 
-/// The layer that merges the last partial results of `spec`, in `below`, and makes what is `wanted` of them.
-fn finishing(
-    expr: &Expr,
-    below: LayerRef,
-    spec: Spec,
-    wanted: Spec,
-    reduced: &[bool],
-    keep: Vec<bool>,
-) -> Result<LayerRef> {
-    let mut next = 0;
-    let axes = reduced.iter().zip(&keep).map(|(&gone, &kept)| {
-        let at = next;
-        next += kept as u32;
-        if gone { Axis::All } else { along(at) }
-    });
-    let reads = vec![Read { input: 0, axes: axes.collect() }];
-    let work = Merge { name: expr.word().to_owned(), spec, finish: Some((wanted, keep)) };
-    let rule = Rule::Grid { shape: expr.chunks().numblocks(), reads };
-    layer(Key::Str(expr.name().clone()), vec![below], rule, Arc::new(work))
-}
-
-fn along(own: u32) -> Axis {
-    Axis::Along { own, offset: 0 }
-}
-
-/// Reads of a grid whose axes without `keep` (one position each) are gone.
-fn squeeze(reads: Vec<Read>, keep: &[bool]) -> Vec<Read> {
-    let number = |own: u32| keep[..own as usize].iter().filter(|kept| **kept).count() as u32;
-    let axis = |axis: Axis| match axis {
-        Axis::Along { own, .. } if !keep[own as usize] => Axis::At(0),
-        Axis::Along { own, offset } => Axis::Along { own: number(own), offset },
-        other => other,
-    };
-    reads.into_iter().map(|read| Read { axes: read.axes.into_iter().map(axis).collect(), ..read }).collect()
+    /// As [`Lowering::reduce`].
+    fn arg(&mut self, expr: &Expr, arg: Arg, keepdims: bool, fused: &Fused) -> Result<LayerRef> {
+        let chunks = expr.inputs()[0].chunks();
+        let reduced: Vec<bool> =
+            (0..chunks.ndim()).map(|axis| arg.axis.is_none_or(|own| own == axis)).collect();
+        let word = expr.word();
+        let tree = Tree { expr, reduced: &reduced, keepdims, word, digest: expr.digest() };
+        let first = |finish| -> WorkRef {
+            Arc::new(ArgFirst::new(word.to_owned(), Pass::new(fused, chunks), arg, chunks, finish))
+        };
+        let merge = |finish| -> WorkRef { Arc::new(ArgMerge { name: word.to_owned(), arg, finish }) };
+        let (inputs, reads) = self.reads(fused, &chunks.numblocks())?;
+        if tree.is_one_step() {
+            return tree.only(inputs, reads, first);
+        }
+        let below = tree.partials(inputs, reads, first, merge)?;
+        tree.last(below, merge)
+    }
 }
 
 /// What a layer of fused steps is called in pictures and profiles.
@@ -429,6 +378,6 @@ fn alias_tasks(expr: &Expr, blocks: &[(LayerRef, u32)]) -> Result<LayerRef> {
     layer(name, inputs, Rule::Table { shape, starts, reads: reads.into() }, Arc::new(Alias))
 }
 
-fn layer(name: Key, inputs: Vec<LayerRef>, rule: Rule, work: WorkRef) -> Result<LayerRef> {
+pub(crate) fn layer(name: Key, inputs: Vec<LayerRef>, rule: Rule, work: WorkRef) -> Result<LayerRef> {
     Layer::new(name, inputs, rule, work).map_err(|e| ArrayError::Invalid(e.to_string()))
 }

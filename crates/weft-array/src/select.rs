@@ -9,6 +9,7 @@ use std::sync::Arc;
 use weft_data::{Hasher, NdArray, Shape};
 
 use crate::error::ArrayError;
+use crate::kernel::memory;
 
 type Result<T> = std::result::Result<T, ArrayError>;
 
@@ -92,6 +93,15 @@ impl Selection {
         for &(axis, block, i) in &self.fixed {
             h.number(axis as u64).number(block as u64).number(i as u64);
         }
+    }
+
+    /// The axes of the inputs that its own come from, in order; an end that is none stands for an axis that comes
+    /// from none.
+    pub(crate) fn inner_axes(&self) -> impl Iterator<Item = usize> + '_ {
+        self.axes.iter().map(|axis| match axis {
+            SelectAxis::From { axis, .. } => *axis,
+            _ => usize::MAX,
+        })
     }
 
     /// The runs of the block at `position`, axis by axis; `None`: the axis is none of the inputs'.
@@ -195,10 +205,8 @@ impl Selection {
             }
         }
         let shape: Shape = extents.iter().map(|sizes| sizes.iter().sum()).collect();
-        let mut whole = arrow_buffer::MutableBuffer::with_capacity(
-            shape.iter().product::<usize>() * first.dtype().nbytes(),
-        );
         let nbytes = shape.iter().product::<usize>() * first.dtype().nbytes();
+        let mut whole = memory::Block::new(nbytes);
         let base = whole.as_mut_ptr();
         let strides = weft_data::c_strides(&shape, first.dtype().nbytes());
         for (at, piece) in &pieces {
@@ -217,11 +225,10 @@ impl Selection {
                 ));
             }
             // SAFETY: the piece's place, of its shape, is inside the whole; sizes were compared above.
-            unsafe { copy(piece, base.offset(offset), &strides) };
+            unsafe { copy(piece, base.offset(offset), &strides, nbytes >= memory::BEYOND_CACHES) };
         }
         // SAFETY: the pieces fill the whole.
-        unsafe { whole.set_len(nbytes) };
-        NdArray::contiguous(whole, first.dtype().clone(), &shape).map_err(broken)
+        NdArray::contiguous(unsafe { whole.filled() }, first.dtype().clone(), &shape).map_err(broken)
     }
 
     /// What of a block goes into the result, with the result's axes.
@@ -289,25 +296,25 @@ fn take(block: &NdArray, axis: usize, at: &[usize]) -> std::result::Result<NdArr
     let mut shape: Shape = block.shape().into();
     shape[axis] = at.len();
     let nbytes = shape.iter().product::<usize>() * block.dtype().nbytes();
-    let mut memory = arrow_buffer::MutableBuffer::with_capacity(nbytes);
+    let mut memory = memory::Block::new(nbytes);
     let strides = weft_data::c_strides(&shape, block.dtype().nbytes());
     let mut cuts: Vec<(usize, isize, usize)> = block.shape().iter().map(|&n| (0, 1, n)).collect();
     for (i, &from) in at.iter().enumerate() {
         cuts[axis] = (from, 1, 1);
         let line = block.cut(&cuts)?;
         // SAFETY: position `i` along the axis is inside the memory, with room for the line.
-        unsafe { copy(&line, memory.as_mut_ptr().offset(i as isize * strides[axis]), &strides) };
+        unsafe { copy(&line, memory.as_mut_ptr().offset(i as isize * strides[axis]), &strides, false) };
     }
     // SAFETY: all lines have been written.
-    unsafe { memory.set_len(nbytes) };
-    NdArray::contiguous(memory, block.dtype().clone(), &shape)
+    NdArray::contiguous(unsafe { memory.filled() }, block.dtype().clone(), &shape)
 }
 
-/// Copies all elements of `from` to `to`, whose strides in bytes are given.
+/// Copies all elements of `from` to `to`, whose strides in bytes are given; past the caches, if nobody will look
+/// at them soon.
 ///
 /// # Safety
 /// There is room for every element of the shape of `from` at `to`.
-unsafe fn copy(from: &NdArray, to: *mut u8, strides: &[isize]) {
+unsafe fn copy(from: &NdArray, to: *mut u8, strides: &[isize], past: bool) {
     if from.is_empty() {
         return;
     }
@@ -325,7 +332,14 @@ unsafe fn copy(from: &NdArray, to: *mut u8, strides: &[isize]) {
     let (mut source, mut target) = (0isize, 0isize);
     loop {
         // SAFETY: inside the shape on both sides.
-        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr().offset(source), to.offset(target), run) };
+        unsafe {
+            let (from, to) = (from.as_ptr().offset(source), to.offset(target));
+            if past && run >= 1024 {
+                memory::copy_past_caches(from, to, run);
+            } else {
+                std::ptr::copy_nonoverlapping(from, to, run);
+            }
+        }
         let mut axis = outer;
         loop {
             if axis == 0 {

@@ -8,6 +8,7 @@ use weft_data::{CodecError, Decode, ErrorKind, NdArray, Object, Shape, Strides, 
 
 use crate::chunks::{Chunks, position};
 use crate::fuse::{Fused, Operand};
+use crate::kernel::arg::{self, Arg, Best};
 use crate::kernel::reduce::{self, Partial, Spec};
 use crate::kernel::{self, Count, Instr, Num, Program, Slot, Source, Ufunc, View};
 use crate::select::Selection;
@@ -45,7 +46,7 @@ impl Work for Alias {
 }
 
 /// The block of an array that a value is.
-fn block(value: &Value) -> Result<Arc<NdArray>, TaskError> {
+pub(crate) fn block(value: &Value) -> Result<Arc<NdArray>, TaskError> {
     match value {
         Value::Array(array) => Ok(array.clone()),
         Value::Object(object) => object.to_array(),
@@ -155,7 +156,7 @@ impl Pass {
 }
 
 /// A block of the element type that its expression promised: what a function gave may be another.
-fn as_number(block: Arc<NdArray>, num: Num) -> Result<Arc<NdArray>, TaskError> {
+pub(crate) fn as_number(block: Arc<NdArray>, num: Num) -> Result<Arc<NdArray>, TaskError> {
     match Num::from_dtype(block.dtype()) {
         Some(have) if have == num => Ok(block),
         Some(have) => {
@@ -322,5 +323,119 @@ impl Work for Select {
         let blocks = inputs.iter().map(block).collect::<Result<Vec<_>, _>>()?;
         let made = self.selection.assemble(&position(index, &self.grid), &blocks)?;
         Ok(Value::Array(Arc::new(made)))
+    }
+}
+
+/// The first step of a search for the smallest or largest elements; and the last, if `finish`.
+#[derive(Debug)]
+pub struct ArgFirst {
+    name: String,
+    pass: Pass,
+    arg: Arg,
+    /// The number of elements before each block, axis by axis.
+    starts: Vec<Vec<usize>>,
+    whole: Vec<usize>,
+    finish: Option<Vec<bool>>,
+}
+
+impl ArgFirst {
+    pub(crate) fn new(
+        name: String,
+        pass: Pass,
+        arg: Arg,
+        chunks: &Chunks,
+        finish: Option<Vec<bool>>,
+    ) -> Self {
+        let starts = chunks.axes().iter().map(|axis| {
+            let sizes = axis.sizes().iter().map(|size| size.unwrap_or(0));
+            sizes.scan(0, |at, n| Some(std::mem::replace(at, *at + n))).collect()
+        });
+        let whole = chunks.shape().into_iter().map(|n| n.unwrap_or(0)).collect();
+        ArgFirst { name, pass, arg, starts: starts.collect(), whole, finish }
+    }
+}
+
+impl Work for ArgFirst {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
+        let (shape, sources) = self.pass.load(index, inputs)?;
+        let block = match (&sources[..], self.pass.program.out) {
+            // As it lies.
+            ([Source::View(view)], Slot::Input(0)) if view.array.shape() == &shape[..] => view.array.clone(),
+            _ => kernel::elementwise(&shape, &sources, &self.pass.program),
+        };
+        let position = position(index, &self.pass.grid);
+        let origin: Vec<usize> =
+            self.starts.iter().zip(&position).map(|(starts, &i)| starts[i as usize]).collect();
+        let best = arg::first(self.arg, &block, &origin, &self.whole);
+        match &self.finish {
+            None => Ok(Value::Object(Arc::new(Found(best)))),
+            Some(keep) => places(self.arg, &best, keep),
+        }
+    }
+}
+
+/// What a search has found so far.
+#[derive(Debug)]
+struct Found(Best);
+
+impl Object for Found {
+    fn nbytes(&self) -> usize {
+        self.0.nbytes()
+    }
+
+    /// Partial results are small and short-lived.
+    fn encode(&self, _sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
+        Err(CodecError::Codec("partial results stay in memory".to_owned()))
+    }
+
+    fn decoder(&self) -> Decode {
+        |_: &mut (dyn Read + Send)| Err(CodecError::Codec("partial results stay in memory".to_owned()))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn places(arg: Arg, best: &Best, keep: &[bool]) -> Result<Value, TaskError> {
+    match arg::finish(best, keep) {
+        Some(array) => Ok(Value::Array(Arc::new(array))),
+        None if arg.skip_nan => Err(TaskError::native(ErrorKind::Value, "All-NaN slice encountered")),
+        None => {
+            let name = if arg.least { "argmin" } else { "argmax" };
+            Err(TaskError::native(ErrorKind::Value, format!("attempt to get {name} of an empty sequence")))
+        }
+    }
+}
+
+/// Merges what searches have found; and gives the places, if `finish`.
+#[derive(Debug)]
+pub struct ArgMerge {
+    pub name: String,
+    pub arg: Arg,
+    pub finish: Option<Vec<bool>>,
+}
+
+impl Work for ArgMerge {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, _index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
+        let found = inputs.iter().map(|value| match value {
+            Value::Object(object) => object.as_any().downcast_ref::<Found>().map(|found| &found.0),
+            _ => None,
+        });
+        let differ = || TaskError::native(ErrorKind::Value, "blocks of one row differ in their extents");
+        let found = found.collect::<Option<Vec<_>>>().ok_or_else(differ)?;
+        let merged = arg::merge(self.arg, &found).ok_or_else(differ)?;
+        match &self.finish {
+            None => Ok(Value::Object(Arc::new(Found(merged)))),
+            Some(keep) => places(self.arg, &merged, keep),
+        }
     }
 }

@@ -11,6 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyInt, PyList, PyString, PyTuple};
 use weft_array::kernel::Ufunc;
 use weft_array::kernel::reduce::Reduction;
+use weft_array::plan::Bounds;
 use weft_array::{
     ArrayError, Expr, HostReads, HostStep, Lowered, Op, Operand, Pick, Run, SelectAxis, Selection, Tasks,
     lower,
@@ -535,6 +536,49 @@ impl ArrayExpr {
         wrap(self.expr.reduce(reduction, &axes, keepdims, num(dtype)?, skip_nan, ddof))
     }
 
+    /// ``argmin``, ``argmax``, ``nanargmin`` or ``nanargmax`` along `axis`, or (None) in the whole array in C order.
+    #[pyo3(signature = (name, axis, *, keepdims=false))]
+    fn arg(&self, name: &str, axis: Option<usize>, keepdims: bool) -> PyResult<Self> {
+        let (least, skip_nan) = match name {
+            "argmin" => (true, false),
+            "argmax" => (false, false),
+            "nanargmin" => (true, true),
+            "nanargmax" => (false, true),
+            _ => return Err(PyNotImplementedError::new_err(format!("no kernel for {name}"))),
+        };
+        wrap(self.expr.arg(least, axis, keepdims, skip_nan))
+    }
+
+    /// ``cumsum`` or ``cumprod`` along `axis`, with `dtype` the result's. With `skip_nan` NaN counts as missing.
+    #[pyo3(signature = (name, axis, dtype, *, skip_nan=false))]
+    fn scan(&self, name: &str, axis: usize, dtype: &str, skip_nan: bool) -> PyResult<Self> {
+        let product = match name {
+            "cumsum" => false,
+            "cumprod" => true,
+            _ => return Err(PyNotImplementedError::new_err(format!("no kernel for {name}"))),
+        };
+        wrap(self.expr.scan(product, axis, num(dtype)?, skip_nan))
+    }
+
+    /// The same elements in other blocks, in steps that read at most `threshold` times as many pieces as there are
+    /// blocks, and whose blocks in between have at most `limit` bytes. Raises `ValueError` as `rechunk` does.
+    fn rechunk_in_steps(
+        &self,
+        chunks: &Bound<'_, PyAny>,
+        itemsize: usize,
+        threshold: usize,
+        limit: usize,
+    ) -> PyResult<Self> {
+        let bounds = Bounds { threshold, elements: limit / itemsize.max(1) };
+        wrap(self.expr.rechunk_in_steps(chunks_from_py(chunks)?, bounds))
+    }
+
+    /// The same array of fewer or smaller steps, as it is computed: for people who look at the plan.
+    fn optimize(&self) -> PyResult<Self> {
+        let mut optimized = weft_array::optimize(std::slice::from_ref(&self.expr)).map_err(raise)?;
+        wrap(optimized.pop().ok_or_else(|| ArrayError::Invalid("an array became none".to_owned())))
+    }
+
     /// Axis ``i`` of the result is axis ``order[i]``.
     fn transpose(&self, order: Vec<usize>) -> PyResult<Self> {
         wrap(self.expr.transpose(order))
@@ -726,7 +770,16 @@ pub(crate) fn to_array(object: &Py<PyAny>) -> Result<Arc<weft_data::NdArray>, Ta
     Python::attach(|py| ndarray::from_numpy(object.bind(py)).map(Arc::new)).map_err(host_error)
 }
 
+/// The elementwise functions that have kernels, and how many operands they take; then the reductions.
+#[pyfunction]
+fn array_kernels() -> (Vec<(&'static str, usize)>, Vec<&'static str>) {
+    let functions = Ufunc::ALL.iter().map(|ufunc| (ufunc.name(), ufunc.arity())).collect();
+    (functions, Reduction::ALL.iter().map(|reduction| reduction.name()).collect())
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    crate::array_chunks::register(module)?;
+    module.add_function(wrap_pyfunction!(array_kernels, module)?)?;
     module.add_class::<ArrayExpr>()?;
     module.add_function(wrap_pyfunction!(array_lower, module)?)?;
     crate::array_portable::register(module)?;

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyTuple};
 use weft_array::kernel::{Num, Scalar};
+use weft_array::plan::{self, Bounds, Sizes};
 use weft_array::{AxisChunks, Chunks, Meta};
 
 /// Tuples of ints, NaN where an extent is unknown.
@@ -108,4 +109,55 @@ pub(crate) fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Scalar> {
     }
     let class = object.get_type().name()?;
     Err(PyNotImplementedError::new_err(format!("no kernel computes with a {class}")))
+}
+
+/// What steps a rechunk takes: the chunks after each. Extents are known.
+#[pyfunction]
+fn array_plan_rechunk(
+    old: Vec<Sizes>,
+    new: Vec<Sizes>,
+    itemsize: usize,
+    threshold: usize,
+    limit: usize,
+) -> Vec<Vec<Sizes>> {
+    plan::plan(&old, &new, Bounds { threshold, elements: limit / itemsize.max(1) })
+}
+
+/// Blocks joined towards `new`, while none has more than `limit` elements; and whether one would have had.
+#[pyfunction]
+fn array_join_chunks(old: Vec<Sizes>, new: Vec<Sizes>, limit: usize) -> (Vec<Sizes>, bool) {
+    plan::join(&old, &new, limit)
+}
+
+/// Blocks split towards `new`, while the pieces of a step to `new` stay below `most`.
+#[pyfunction]
+fn array_split_chunks(old: Vec<Sizes>, new: Vec<Sizes>, most: usize) -> Vec<Sizes> {
+    plan::split(&old, &new, most)
+}
+
+/// Blocks divided into as few as are at most `width` wide.
+#[pyfunction]
+fn array_divide_chunks(sizes: Sizes, width: usize) -> Sizes {
+    plan::divide(&sizes, width)
+}
+
+/// Neighbours joined until there are at most `number`.
+#[pyfunction]
+fn array_merge_chunks(sizes: Sizes, number: usize) -> Sizes {
+    plan::merge(&sizes, number)
+}
+
+/// How many pieces a step from `old` to `new` moves.
+#[pyfunction]
+fn array_count_pieces(old: Vec<Sizes>, new: Vec<Sizes>) -> usize {
+    plan::pieces(&old, &new)
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(array_plan_rechunk, module)?)?;
+    module.add_function(wrap_pyfunction!(array_join_chunks, module)?)?;
+    module.add_function(wrap_pyfunction!(array_split_chunks, module)?)?;
+    module.add_function(wrap_pyfunction!(array_divide_chunks, module)?)?;
+    module.add_function(wrap_pyfunction!(array_merge_chunks, module)?)?;
+    module.add_function(wrap_pyfunction!(array_count_pieces, module)?)
 }

@@ -7,7 +7,9 @@ use ahash::AHashMap;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
+use weft_array::kernel::arg::Arg;
 use weft_array::kernel::reduce::{Reduction, Spec};
+use weft_array::kernel::scan::Scan;
 use weft_array::kernel::{Count, Num, Ufunc};
 use weft_array::{
     Expr, HostReads, HostStep, Meta, Op, Pick, Run, SelectAxis, Selection, Step, StepArg, Tasks,
@@ -105,6 +107,12 @@ fn write_op<'py>(py: Python<'py>, op: &Op) -> PyResult<Bound<'py, PyAny>> {
             ),
             py,
         ),
+        Op::Arg { arg, keepdims } => {
+            tuple(("arg", arg.least, arg.skip_nan, arg.axis, arg.num.dtype().name(), *keepdims), py)
+        }
+        Op::Scan(scan) => {
+            tuple(("scan", scan.product, scan.skip_nan, scan.axis, scan.num.dtype().name()), py)
+        }
         Op::Select(selection) => tuple(("select", write_axes(py, selection)?, selection.fixed.clone()), py),
         Op::Host(step) => {
             let Some(work) = step.work.as_any().and_then(|work| work.downcast_ref::<PyStep>()) else {
@@ -286,6 +294,21 @@ fn read_op(op: &Bound<'_, PyTuple>, plain: bool) -> PyResult<Op> {
             reduced: at(6)?.extract()?,
             keepdims: at(7)?.extract()?,
         },
+        "arg" => Op::Arg {
+            arg: Arg {
+                least: at(1)?.extract()?,
+                skip_nan: at(2)?.extract()?,
+                axis: at(3)?.extract()?,
+                num: number(4)?,
+            },
+            keepdims: at(5)?.extract()?,
+        },
+        "scan" => Op::Scan(Scan {
+            product: at(1)?.extract()?,
+            skip_nan: at(2)?.extract()?,
+            axis: at(3)?.extract()?,
+            num: number(4)?,
+        }),
         "select" => {
             let axes = at(1)?.try_iter()?.map(|axis| read_select_axis(&axis?)).collect::<PyResult<_>>()?;
             Op::Select(Arc::new(Selection { axes, fixed: at(2)?.extract()? }))

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
+from weft import config
+from weft._formats import parse_bytes
+from weft._weft import (
+    array_count_pieces,
+    array_divide_chunks,
+    array_join_chunks,
+    array_merge_chunks,
+    array_plan_rechunk,
+    array_split_chunks,
+)
 from weft.array._chunks import UNKNOWN_HINT, blockdims_from_blockshape, is_known, normalize_chunks, same_sizes
 from weft.array._exprs import is_plain
 from weft.array._layers import regrid
@@ -31,9 +40,10 @@ def rechunk(
     chunks : int, tuple, dict or str
         The new blocks; see `normalize_chunks`. A dict changes some axes.
     threshold : int, optional
-        Accepted for Dask's callers and without effect so far: there are no intermediate steps.
+        How many times more pieces than blocks, old and new, one step may move before there is a step in between; the
+        setting ``array.rechunk.threshold`` by default.
     block_size_limit : int, optional
-        Bytes of automatic chunks.
+        Bytes of automatic chunks, and of blocks between steps.
     balance : bool
         Whether to make blocks of nearly equal size.
     method : {"tasks", "p2p"}, optional
@@ -116,9 +126,17 @@ def rechunk(
     if is_plain(x._meta) and not unknown:
         from weft.array.core import Array
 
-        return Array._of(x._expr.rechunk(chunks), x._meta)
+        expr = x._expr.rechunk_in_steps(chunks, x.dtype.itemsize, *_bounds(threshold, block_size_limit))
+        return Array._of(expr, x._meta)
     plans = [_plan(old, new) for old, new in zip(x.chunks, chunks)]
     return regrid(x, plans, chunks, f"rechunk-merge-{tokenize(x, chunks)}", x._meta)
+
+
+def _bounds(threshold: Any, limit: Any) -> tuple[int, int]:
+    """Of a plan: the growth of the graph, and the bytes of a block."""
+    threshold = threshold or config.get("array.rechunk.threshold")
+    limit = limit or config.get("array.chunk-size")
+    return int(threshold), parse_bytes(limit) if isinstance(limit, str) else int(limit)
 
 
 def _plan(old: tuple, new: tuple) -> list:
@@ -213,10 +231,7 @@ def _balanced(sizes: tuple) -> tuple:
 
 def estimate_graph_size(old_chunks: Any, new_chunks: Any) -> int:
     """How many pieces going from the old to the new chunks takes."""
-    return math.prod(
-        len(old) if same_sizes(old, new) else len(set(accumulate(old)) | set(accumulate(new)))
-        for old, new in zip(old_chunks, new_chunks)
-    )
+    return array_count_pieces(old_chunks, new_chunks)
 
 
 def cumdims_label(chunks: Any, const: Any) -> list:
@@ -232,14 +247,7 @@ def divide_to_width(desired_chunks: tuple, max_width: int) -> tuple:
     >>> divide_to_width((5, 2), 3)
     (2, 3, 2)
     """
-    result: list = []
-    for n in desired_chunks:
-        pieces = math.ceil(n / max_width)
-        for k in range(pieces):
-            part = n // (pieces - k)
-            n -= part
-            result.append(part)
-    return tuple(result)
+    return tuple(array_divide_chunks(desired_chunks, int(max_width)))
 
 
 def merge_to_number(desired_chunks: tuple, max_number: int) -> tuple:
@@ -250,18 +258,53 @@ def merge_to_number(desired_chunks: tuple, max_number: int) -> tuple:
     >>> merge_to_number((1, 1, 5), 2)
     (2, 5)
     """
-    sizes = list(desired_chunks)
-    if len(set(sizes)) == 1 and len(sizes) > max_number:
-        group = math.ceil(len(sizes) / max_number)
-        return tuple(sum(sizes[i : i + group]) for i in range(0, len(sizes), group))
-    while len(sizes) > max_number:
-        k = min(range(len(sizes) - 1), key=lambda i: sizes[i] + sizes[i + 1])
-        sizes[k : k + 2] = [sizes[k] + sizes[k + 1]]
-    return tuple(sizes)
+    return tuple(array_merge_chunks(desired_chunks, int(max_number)))
+
+
+def find_merge_rechunk(old_chunks: Any, new_chunks: Any, block_size_limit: int) -> tuple[tuple, bool]:
+    """Blocks joined towards the new ones, where none grows beyond ``block_size_limit`` elements.
+
+    Returns
+    -------
+    chunks : tuple of tuples
+    at_limit : bool
+        Whether a block would have grown beyond.
+    """
+    chunks, at_limit = array_join_chunks(old_chunks, new_chunks, int(block_size_limit))
+    return tuple(map(tuple, chunks)), at_limit
+
+
+def find_split_rechunk(old_chunks: Any, new_chunks: Any, graph_size_limit: float) -> tuple:
+    """Blocks split towards the new ones, while a step to these moves at most ``graph_size_limit`` pieces."""
+    return tuple(map(tuple, array_split_chunks(old_chunks, new_chunks, int(graph_size_limit))))
 
 
 def plan_rechunk(
     old_chunks: Any, new_chunks: Any, itemsize: int, threshold: Any = None, block_size_limit: Any = None
 ) -> list:
-    """The steps that rechunking takes: the chunks after each."""
-    return [new_chunks]
+    """The steps that rechunking takes: the chunks after each.
+
+    Parameters
+    ----------
+    old_chunks, new_chunks : tuple of tuples
+    itemsize : int
+        Bytes of an element.
+    threshold : int, optional
+        How many times more pieces than blocks one step may move.
+    block_size_limit : int or str, optional
+        Bytes of blocks between steps.
+
+    Returns
+    -------
+    list of tuples of tuples
+        The last are ``new_chunks``.
+
+    Examples
+    --------
+    >>> plan_rechunk(((2, 2), (4,)), ((4,), (2, 2)), 8)
+    [((4,), (2, 2))]
+    """
+    if not all(is_known(n) for axis in (*old_chunks, *new_chunks) for n in axis):
+        return [new_chunks]
+    steps = array_plan_rechunk(old_chunks, new_chunks, max(1, itemsize), *_bounds(threshold, block_size_limit))
+    return [tuple(map(tuple, step)) for step in steps]

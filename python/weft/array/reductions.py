@@ -18,6 +18,7 @@ from weft._docs import derived_from
 from weft._task_spec import Alias, Task, TaskRef
 from weft.array import _native, chunk
 from weft.array._chunks import UNKNOWN_HINT, cached_starts, is_known
+from weft.array._exprs import NUMBERS, is_plain
 from weft.array._host import step
 from weft.array._layers import new_array
 from weft.array.backends import divide_lookup, nannumel_lookup, numel_lookup
@@ -1102,6 +1103,11 @@ def arg_reduction(
             raise ValueError(f"attempt to get {name} of an empty sequence")
     elif x.shape[axes[0]] == 0:
         raise ValueError(f"attempt to get {name} of an empty sequence")
+    if is_plain(x._meta) and name in _PLACES:
+        try:
+            return handle_out(out, _array(x._expr.arg(name, None if ravel else axes[0], keepdims=keepdims)))
+        except NotImplementedError:
+            pass
     token = tokenize(x, axes, func, argfunc, check_nan, ravel)
     label = f"{name}-chunk-{token}"
     chunks = tuple((1,) * len(c) if i in axes else c for i, c in enumerate(x.chunks))
@@ -1236,6 +1242,13 @@ def cumreduction(
     if not isinstance(axis, Integral):
         raise TypeError(f"axis must be an integer, got {axis!r}")
     axis = validate_axis(axis, x.ndim)
+    running = _RUNNING.get(func)
+    if running and is_plain(x._meta) and x.dtype in NUMBERS and np.dtype(dtype) in NUMBERS:
+        try:
+            expr = x._expr.scan(running, axis, NUMBERS[np.dtype(dtype)], skip_nan=func.__name__.startswith("nan"))
+            return handle_out(out, _array(expr))
+        except NotImplementedError:
+            pass
     m = x.map_blocks(_cumulated, func, axis, dtype, dtype=dtype, meta=meta_from_array(x._meta, x.ndim, dtype))
     label = f"{func.__name__}-{tokenize(func, axis, binop, ident, x, dtype, method)}"
     n = x.numblocks[axis]
@@ -1257,6 +1270,22 @@ def cumreduction(
             tasks[(label, *where(i))] = Task((label, *where(i)), binop, before, TaskRef((m.name, *where(i))))
     result = new_array(label, tasks, [m], x.chunks, meta=m._meta)
     return handle_out(out, result)
+
+
+#: Functions that have kernels.
+_PLACES = ("argmin", "argmax", "nanargmin", "nanargmax")
+_RUNNING: dict[Any, str] = {
+    np.cumsum: "cumsum",
+    np.nancumsum: "cumsum",
+    np.cumprod: "cumprod",
+    np.nancumprod: "cumprod",
+}
+
+
+def _array(expr: Any) -> Any:
+    from weft.array.core import Array
+
+    return Array._of(expr, np.empty((0,) * expr.ndim, expr.dtype))
 
 
 def _cumulated(block: Any, func: Any, axis: int, dtype: Any) -> Any:

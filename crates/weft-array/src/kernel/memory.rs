@@ -17,6 +17,46 @@ const PAGE: usize = 2 << 20;
 /// Bytes that are kept for later.
 const KEPT: usize = 128 << 20;
 
+/// A block of this size is gone from the caches by the time that it is read.
+pub(crate) const BEYOND_CACHES: usize = 16 << 20;
+
+/// Copies bytes that nobody will look at soon: what is to be overwritten is not read first.
+///
+/// # Safety
+/// As of [`std::ptr::copy_nonoverlapping`].
+pub(crate) unsafe fn copy_past_caches(from: *const u8, to: *mut u8, n: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if std::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has AVX2; the rest is the caller's promise.
+        return unsafe { stream(from, to, n) };
+    }
+    // SAFETY: as the caller promises.
+    unsafe { std::ptr::copy_nonoverlapping(from, to, n) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn stream(from: *const u8, to: *mut u8, n: usize) {
+    use std::arch::x86_64::{_mm_sfence, _mm256_loadu_si256, _mm256_stream_si256};
+    // Such writes go to whole words of 32 bytes.
+    let head = to.align_offset(32).min(n);
+    // SAFETY: as the caller promises; `to` is aligned after the head.
+    unsafe {
+        std::ptr::copy_nonoverlapping(from, to, head);
+        let mut at = head;
+        while at + 64 <= n {
+            let (a, b) =
+                (_mm256_loadu_si256(from.add(at).cast()), _mm256_loadu_si256(from.add(at + 32).cast()));
+            _mm256_stream_si256(to.add(at).cast(), a);
+            _mm256_stream_si256(to.add(at + 32).cast(), b);
+            at += 64;
+        }
+        std::ptr::copy_nonoverlapping(from.add(at), to.add(at), n - at);
+        // Whoever is told that the block is there sees what was written.
+        _mm_sfence();
+    }
+}
+
 /// Memory that is being filled.
 pub(crate) struct Block {
     region: Region,
@@ -128,6 +168,18 @@ mod tests {
             // SAFETY: all bytes have been written.
             let buffer = unsafe { block.filled() };
             assert!(buffer.len() == nbytes && buffer.iter().enumerate().all(|(i, &b)| b == i as u8));
+        }
+    }
+
+    #[test]
+    fn copies_past_caches_are_whole() {
+        let from: Vec<u8> = (0..5000u32).map(|i| (i * 7) as u8).collect();
+        for (start, n) in [(0, 0), (1, 31), (3, 1024), (5, 4995), (32, 4096), (40, 63)] {
+            let mut to = vec![0u8; 5000];
+            // SAFETY: inside both.
+            unsafe { copy_past_caches(from.as_ptr().add(start), to.as_mut_ptr().add(start), n) };
+            assert_eq!(to[start..start + n], from[start..start + n]);
+            assert!(to[start + n..].iter().all(|&b| b == 0));
         }
     }
 

@@ -5,6 +5,7 @@
 //! memory. Operands that lie together are read where they are; others (strided, transposed,
 //! broadcast) are gathered into a register first.
 
+pub mod arg;
 mod gather;
 pub(crate) mod memory;
 mod number;
@@ -12,6 +13,7 @@ mod ops;
 mod pairs;
 mod program;
 pub mod reduce;
+pub mod scan;
 mod tile;
 mod ufunc;
 

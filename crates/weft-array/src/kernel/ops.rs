@@ -518,7 +518,13 @@ macro_rules! apply_float {
                             }),
                             Ufunc::Nextafter => map2(a, b, out, $next),
                             Ufunc::Spacing => map1(a, out, |a| {
-                                if a.is_infinite() { <$T>::NAN } else { $next(a, <$T>::INFINITY.copysign(a)) - a }
+                                if a.is_infinite() {
+                                    <$T>::NAN
+                                } else if a == 0.0 {
+                                    <$T>::from_bits(1)
+                                } else {
+                                    $next(a, <$T>::INFINITY.copysign(a)) - a
+                                }
                             }),
                             Ufunc::Arctan2 => map2(a, b, out, $T::atan2),
                             Ufunc::Hypot => map2(a, b, out, $T::hypot),

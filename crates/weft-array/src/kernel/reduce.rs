@@ -26,20 +26,22 @@ pub enum Reduction {
 }
 
 impl Reduction {
+    /// All of them.
+    pub const ALL: [Reduction; 10] = [
+        Reduction::Sum,
+        Reduction::Prod,
+        Reduction::Min,
+        Reduction::Max,
+        Reduction::Any,
+        Reduction::All,
+        Reduction::CountNonzero,
+        Reduction::Mean,
+        Reduction::Var,
+        Reduction::Std,
+    ];
+
     pub fn from_name(name: &str) -> Option<Reduction> {
-        Some(match name {
-            "sum" => Reduction::Sum,
-            "prod" => Reduction::Prod,
-            "min" => Reduction::Min,
-            "max" => Reduction::Max,
-            "any" => Reduction::Any,
-            "all" => Reduction::All,
-            "count_nonzero" => Reduction::CountNonzero,
-            "mean" => Reduction::Mean,
-            "var" => Reduction::Var,
-            "std" => Reduction::Std,
-            _ => return None,
-        })
+        Self::ALL.into_iter().find(|reduction| reduction.name() == name)
     }
 
     pub fn name(self) -> &'static str {
