@@ -96,7 +96,13 @@ def test_every_function(name, arity):
             rtol = 0
             if loop.kind == "f" and name in LOOSE:
                 rtol = 4 * float(np.finfo(loop).eps)
-            elif loop.kind == "f" and name in ("floor_divide", "remainder", "reciprocal", "degrees", "radians"):
+            elif loop.kind == "f" and name in (
+                "floor_divide",
+                "remainder",
+                "reciprocal",
+                "degrees",
+                "radians",
+            ):
                 rtol = 2 * float(np.finfo(loop).eps)
             # Which of two zeros is the smaller depends on the processor, in NumPy too.
             same(compute(native)[0], expected, rtol, name not in ("minimum", "maximum", "fmin", "fmax"))
@@ -213,7 +219,9 @@ def test_running_sums_and_products(name, dtype):
             expected = getattr(np, name)(x, axis=axis)
         got = compute(e.scan(name, axis, str(expected.dtype)))[0]
         assert got.dtype == expected.dtype
-        rtol, atol = {"f": (2e-4, 1e-4) if dtype == "float32" else (1e-11, 1e-12)}.get(expected.dtype.kind, (0, 0))
+        rtol, atol = {"f": (2e-4, 1e-4) if dtype == "float32" else (1e-11, 1e-12)}.get(
+            expected.dtype.kind, (0, 0)
+        )
         np.testing.assert_allclose(got, expected, rtol=rtol, atol=atol)
         if np.dtype(dtype).kind == "f":
             y = np.where(x > 1, np.nan, x)
@@ -236,13 +244,17 @@ def test_chains_of_arithmetic(data):
             b = (c.item(), c)
             if data.draw(st.booleans()):
                 a, b = b, a
-        args = [(a, b) if name not in ("square", "negative") else (max(a, b, key=lambda v: np.ndim(v[1])),)][0]
+        args = [(a, b) if name not in ("square", "negative") else (max(a, b, key=lambda v: np.ndim(v[1])),)][
+            0
+        ]
         native = ArrayExpr.elementwise(name, [v[0] for v in args], dtype, dtype)
         with np.errstate(all="ignore"):
             values.append((native, getattr(np, name)(*(v[1] for v in args))))
     for (_, expected), got in zip(values[2:], compute(*(v[0] for v in values[2:]))):
         np.testing.assert_array_equal(got, expected)
-        np.testing.assert_array_equal(np.signbit(got)[~np.isnan(expected)], np.signbit(expected)[~np.isnan(expected)])
+        np.testing.assert_array_equal(
+            np.signbit(got)[~np.isnan(expected)], np.signbit(expected)[~np.isnan(expected)]
+        )
 
 
 @pytest.mark.parametrize("dtype", NUMBERS)

@@ -306,5 +306,7 @@ def plan_rechunk(
     """
     if not all(is_known(n) for axis in (*old_chunks, *new_chunks) for n in axis):
         return [new_chunks]
-    steps = array_plan_rechunk(old_chunks, new_chunks, max(1, itemsize), *_bounds(threshold, block_size_limit))
+    steps = array_plan_rechunk(
+        old_chunks, new_chunks, max(1, itemsize), *_bounds(threshold, block_size_limit)
+    )
     return [tuple(map(tuple, step)) for step in steps]

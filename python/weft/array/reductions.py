@@ -1245,7 +1245,9 @@ def cumreduction(
     running = _RUNNING.get(func)
     if running and is_plain(x._meta) and x.dtype in NUMBERS and np.dtype(dtype) in NUMBERS:
         try:
-            expr = x._expr.scan(running, axis, NUMBERS[np.dtype(dtype)], skip_nan=func.__name__.startswith("nan"))
+            expr = x._expr.scan(
+                running, axis, NUMBERS[np.dtype(dtype)], skip_nan=func.__name__.startswith("nan")
+            )
             return handle_out(out, _array(expr))
         except NotImplementedError:
             pass
