@@ -15,8 +15,7 @@ pub enum Event {
         worker: WorkerId,
         /// What is known: `connection reset`, `killed by signal 9 at 3.9 GiB`, …
         cause: Arc<str>,
-        /// What it was running, if its nanny or its last heartbeat says so; otherwise all that it could have been running
-        /// is suspected.
+        /// What it was running, if somebody knows; otherwise what it may have been running is suspected.
         executing: Option<Vec<TaskId>>,
         /// Asked to go, or closed with the cluster: no task is blamed.
         expected: bool,

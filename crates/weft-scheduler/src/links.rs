@@ -51,8 +51,12 @@ impl Links {
         self.len
     }
 
+    /// Makes room for many pairs, exactly: one large graph should not cost twice its size. Few pairs grow the
+    /// table as usual, or many small graphs would copy it each time.
     pub fn reserve(&mut self, additional: usize) {
-        self.links.reserve_exact(additional);
+        if additional > self.links.len() / 4 {
+            self.links.reserve_exact(additional);
+        }
     }
 
     /// Memory in use, in bytes.

@@ -246,7 +246,6 @@ impl Scheduler {
         }
         while !self.open.is_empty() {
             let Some(slot) = self.queue.pop(&self.tasks) else { break };
-            self.tasks[slot].state = State::Waiting;
             if self.layers.get(self.tasks[slot].layer).restricted {
                 match self.place_restricted(slot) {
                     Some(worker) => self.assign(slot, worker),

@@ -101,6 +101,9 @@ pub(crate) struct Scratch {
     pub workers: Vec<WorkerId>,
 }
 
+/// Tasks beyond its threads that are suspected if a worker dies: some may have waited for inputs.
+const SUSPECTS_BESIDE: usize = 2;
+
 /// The client for wants of nobody in particular.
 pub(crate) const KEEPER: u32 = u32::MAX;
 
@@ -425,13 +428,12 @@ impl Scheduler {
                 }
             }
         }
-        let suspects: Option<AHashSet<u32>> =
-            executing.map(|tasks| tasks.iter().filter_map(|&task| self.tasks.find(task)).collect());
+        let suspects = self.suspects(w, &processing, executing);
         // It is gone: nothing is said to it any more, and nothing is taken from its lists.
         let Some(entry) = self.workers[w as usize].take() else { return };
         for slot in processing {
             self.unassign_lost(slot);
-            let suspect = !expected && suspects.as_ref().is_none_or(|suspects| suspects.contains(&slot));
+            let suspect = !expected && suspects.contains(&slot);
             let (at_ns, generation) = (self.now, self.tasks[slot].generation);
             let (from, to, why) = (State::Processing, State::Waiting, Cause::WorkerLost);
             self.story.add(Step { at_ns, slot, generation, worker: w, from, to, cause: why });
@@ -459,6 +461,30 @@ impl Scheduler {
             at = next;
         }
         self.clear_steals_to(w);
+    }
+
+    /// Which tasks may have been running when a worker died. If nobody says: those that its last heartbeat
+    /// named, those that left its threads, and the first in the order in which workers run them. Many more were
+    /// sent ahead, and must not be blamed each time.
+    fn suspects(
+        &self,
+        w: u32,
+        processing: &[u32],
+        executing: Option<&[crate::message::TaskId]>,
+    ) -> AHashSet<u32> {
+        let find = |tasks: &[crate::message::TaskId]| -> AHashSet<u32> {
+            tasks.iter().filter_map(|&task| self.tasks.find(task)).collect()
+        };
+        if let Some(executing) = executing {
+            return find(executing);
+        }
+        let Some(entry) = self.worker(w) else { return AHashSet::new() };
+        let mut suspects = find(&entry.heartbeat.executing);
+        suspects.extend(processing.iter().filter(|&&slot| self.tasks[slot].long_running));
+        let mut first = processing.to_vec();
+        first.sort_unstable_by_key(|&slot| (self.tasks[slot].priority, slot));
+        suspects.extend(first.into_iter().take(entry.nthreads() as usize + SUSPECTS_BESIDE));
+        suspects
     }
 
     pub(crate) fn heard_client(&mut self, client: ClientId, message: FromClient) {

@@ -152,6 +152,10 @@ impl Scheduler {
         }
         self.index.reserve(n, &self.tasks, &self.layers);
         self.deps.reserve(expanded.dag.edges());
+        self.wants.reserve(futures.len());
+        if let Some(entry) = self.clients.get_mut(&client) {
+            entry.futures.reserve(futures.len());
+        }
 
         // Which task each of the plan's tasks is. `fresh`: it has no reads yet.
         // Tasks go in in the order in which they will run, so that those which are handled together lie together.

@@ -140,8 +140,12 @@ impl Tasks {
         self.slots.len() - self.free.len()
     }
 
+    /// Makes room for many tasks, exactly; for few the table grows as usual.
     pub fn reserve(&mut self, additional: usize) {
-        self.slots.reserve_exact(additional.saturating_sub(self.free.len()));
+        let missing = additional.saturating_sub(self.free.len());
+        if missing > self.slots.len() / 4 {
+            self.slots.reserve_exact(missing);
+        }
     }
 
     pub fn nbytes(&self) -> usize {
