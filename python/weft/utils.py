@@ -1,21 +1,16 @@
 """Helpers that libraries on top of weft import: names, files, duck typing, calls, locks.
 
-Texts with units and keys are in ``_formats``, derived docstrings in ``_docs``, dispatch in ``_dispatch``; all their
-names are here too.
+Functions and their arguments are in ``_calls``, temporary files in ``_files``, duck typing in ``_kinds``, texts with units and
+keys in ``_formats``, derived docstrings in ``_docs``, dispatch in ``_dispatch``; all their names are here too.
 """
 
 from __future__ import annotations
 
-import builtins
 import functools
 import gc
-import inspect
 import itertools
-import os
 import re
-import shutil
 import sys
-import tempfile
 import threading
 import types
 import uuid
@@ -23,12 +18,23 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ContextDecorator, contextmanager, suppress
-from importlib import import_module
-from numbers import Integral
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 from weft import config
+from weft._calls import _BUILTINS as _BUILTINS
+from weft._calls import _SEVERAL as _SEVERAL
+from weft._calls import M as M
+from weft._calls import MethodCache as MethodCache
+from weft._calls import _method_cache as _method_cache
+from weft._calls import apply as apply
+from weft._calls import funcname as funcname
+from weft._calls import getargspec as getargspec
+from weft._calls import has_keyword as has_keyword
+from weft._calls import itemgetter as itemgetter
+from weft._calls import methodcaller as methodcaller
+from weft._calls import partial_by_order as partial_by_order
+from weft._calls import takes_multiple_arguments as takes_multiple_arguments
 from weft._dispatch import Dispatch as Dispatch
 from weft._docs import _derived_from as _derived_from
 from weft._docs import derived_from as derived_from
@@ -37,6 +43,16 @@ from weft._docs import get_named_args as get_named_args
 from weft._docs import ignore_warning as ignore_warning
 from weft._docs import skip_doctest as skip_doctest
 from weft._docs import unsupported_arguments as unsupported_arguments
+from weft._files import _here as _here
+from weft._files import _remove as _remove
+from weft._files import changed_cwd as changed_cwd
+from weft._files import ensure_not_exists as ensure_not_exists
+from weft._files import filetext as filetext
+from weft._files import filetexts as filetexts
+from weft._files import tmp_cwd as tmp_cwd
+from weft._files import tmp_text as tmp_text
+from weft._files import tmpdir as tmpdir
+from weft._files import tmpfile as tmpfile
 from weft._formats import asciitable as asciitable
 from weft._formats import byte_sizes as byte_sizes
 from weft._formats import format_bytes as format_bytes
@@ -51,199 +67,20 @@ from weft._formats import parse_bytes as parse_bytes
 from weft._formats import parse_timedelta as parse_timedelta
 from weft._formats import timedelta_sizes as timedelta_sizes
 from weft._formats import typename as typename
+from weft._kinds import get_meta_library as get_meta_library
+from weft._kinds import import_required as import_required
+from weft._kinds import is_arraylike as is_arraylike
+from weft._kinds import is_cupy_type as is_cupy_type
+from weft._kinds import is_dataframe_like as is_dataframe_like
+from weft._kinds import is_empty as is_empty
+from weft._kinds import is_index_like as is_index_like
+from weft._kinds import is_integer as is_integer
+from weft._kinds import is_namedtuple_instance as is_namedtuple_instance
+from weft._kinds import is_series_like as is_series_like
 
 system_encoding = sys.getdefaultencoding()
 if system_encoding == "ascii":
     system_encoding = "utf-8"
-
-# Calling
-
-
-def apply(func: Callable, args: Iterable, kwargs: Mapping | None = None) -> Any:
-    """``func(*args, **kwargs)``.
-
-    Examples
-    --------
-    >>> apply(max, [1, 2], {"key": lambda x: -x})
-    1
-    """
-    return func(*args, **kwargs) if kwargs else func(*args)
-
-
-def partial_by_order(*args: Any, function: Callable, other: Iterable[tuple[int, Any]], **kwargs: Any) -> Any:
-    """Call a function after putting more arguments at given positions.
-
-    Examples
-    --------
-    >>> partial_by_order(5, function=divmod, other=[(0, 17)])
-    (3, 2)
-    """
-    arguments = list(args)
-    for position, argument in other:
-        arguments.insert(position, argument)
-    return function(*arguments, **kwargs)
-
-
-_method_cache: dict[str, methodcaller] = {}
-
-
-class methodcaller:
-    """A call of a method by name; the object and the arguments come with the call.
-
-    There is one instance for each name, so that equal calls are the same object.
-
-    Examples
-    --------
-    >>> methodcaller("split")("a b", " ")
-    ['a', 'b']
-    """
-
-    __slots__ = ("method",)
-    method: str
-
-    def __new__(cls, method: str) -> methodcaller:
-        found = _method_cache.get(method)
-        if found is None:
-            found = object.__new__(cls)
-            found.method = method
-            found = _method_cache.setdefault(method, found)
-        return found
-
-    @property
-    def func(self) -> str:
-        return self.method
-
-    def __call__(self, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return getattr(obj, self.method)(*args, **kwargs)
-
-    def __reduce__(self) -> tuple:
-        return methodcaller, (self.method,)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.method}>"
-
-
-class MethodCache:
-    """``M.name`` is ``methodcaller("name")``.
-
-    Examples
-    --------
-    >>> M.count([1, 3, 3], 3)
-    2
-    """
-
-    def __getattr__(self, name: str) -> methodcaller:
-        return methodcaller(name)
-
-    def __dir__(self) -> list[str]:
-        return list(_method_cache)
-
-
-M = MethodCache()
-
-
-class itemgetter:
-    """Like ``operator.itemgetter``, with equality.
-
-    Examples
-    --------
-    >>> itemgetter(1)("abc"), itemgetter(1) == itemgetter(1)
-    ('b', True)
-    """
-
-    __slots__ = ("index",)
-
-    def __init__(self, index: Any):
-        self.index = index
-
-    def __call__(self, x: Any) -> Any:
-        return x[self.index]
-
-    def __reduce__(self) -> tuple:
-        return itemgetter, (self.index,)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.index == other.index  # type: ignore[attr-defined]
-
-    def __hash__(self) -> int:
-        return hash((itemgetter, self.index))
-
-
-def getargspec(func: Callable) -> inspect.FullArgSpec:
-    """The parameters of a function, also of a partial, a wrapped function or a class."""
-    while isinstance(func, functools.partial):
-        func = func.func
-    func = getattr(func, "__wrapped__", func)
-    return inspect.getfullargspec(func.__init__ if isinstance(func, type) else func)  # type: ignore[misc]
-
-
-_SEVERAL = {compile, delattr, divmod, filter, getattr, hasattr, isinstance, issubclass, map, pow, setattr}
-_BUILTINS = {f for f in vars(builtins).values() if callable(f)}
-
-
-def takes_multiple_arguments(func: Callable, varargs: bool = True) -> bool:
-    """Whether a function needs, or by ``*args`` may take, more than one argument.
-
-    Examples
-    --------
-    >>> takes_multiple_arguments(lambda x, y: x), takes_multiple_arguments(lambda x, y=1: x)
-    (True, False)
-    """
-    try:
-        if func in _SEVERAL:
-            return True
-        if func in _BUILTINS:
-            return False
-    except TypeError:
-        pass  # not hashable, so no builtin
-    try:
-        spec = getargspec(func)
-    except Exception:
-        return False
-    if varargs and spec.varargs:
-        return True
-    bound = isinstance(func, type) and spec.args[:1] == ["self"]
-    return len(spec.args) - len(spec.defaults or ()) - bound > 1
-
-
-def has_keyword(func: Callable, keyword: str) -> bool:
-    """Whether a function has a parameter of that name.
-
-    Examples
-    --------
-    >>> has_keyword(lambda x: x, "x"), has_keyword(lambda x: x, "y")
-    (True, False)
-    """
-    try:
-        return keyword in inspect.signature(func).parameters
-    except (TypeError, ValueError):
-        return False
-
-
-def funcname(func: Any) -> str:
-    """A short name of a callable.
-
-    Examples
-    --------
-    >>> funcname(len), funcname(lambda x: x), funcname(functools.partial(len)), funcname(M.sum)
-    ('len', 'lambda', 'len', 'sum')
-    """
-    while isinstance(func, functools.partial):
-        func = func.func
-    if isinstance(func, methodcaller):
-        return func.method[:50]
-    module = getattr(func, "__module__", None) or ""
-    kind = getattr(type(func), "__name__", "")
-    if "toolz" in module and kind == "curry":
-        return func.func_name[:50]
-    if "multipledispatch" in module and kind == "Dispatcher":
-        return func.name[:50]
-    if "numpy" in module and kind == "vectorize":
-        return ("vectorize_" + funcname(func.pyfunc))[:50]
-    name = getattr(func, "__name__", None)
-    if name is None:
-        return str(func)[:50]
-    return "lambda" if name == "<lambda>" else name[:50]
 
 
 # Sequences and mappings
@@ -447,200 +284,6 @@ def ensure_unicode(s: Any) -> str:
         return s.decode() if hasattr(s, "decode") else bytes(memoryview(s)).decode()
     except Exception as e:
         raise TypeError(f"Object {s} is neither a str object nor can be decoded to str") from e
-
-
-def is_empty(obj: Any) -> bool:
-    """Whether a container holds nothing: by ``len``, stored values (``nnz``) or ``shape``.
-
-    Examples
-    --------
-    >>> is_empty([]), is_empty("x"), is_empty(1)
-    (True, False, False)
-    """
-    try:
-        return len(obj) == 0
-    except TypeError:
-        pass  # sparse matrices have no length
-    if hasattr(obj, "nnz"):
-        return obj.nnz == 0
-    return hasattr(obj, "shape") and any(size == 0 for size in obj.shape)
-
-
-# Duck typing
-
-
-def is_integer(i: Any) -> bool:
-    """Whether a number is whole.
-
-    Examples
-    --------
-    >>> is_integer(6), is_integer(42.0), is_integer(4.5), is_integer("x")
-    (True, True, False, False)
-    """
-    return isinstance(i, Integral) or (isinstance(i, float) and i.is_integer())
-
-
-def is_namedtuple_instance(obj: Any) -> bool:
-    """Whether an object is a namedtuple."""
-    api = ("_make", "_asdict", "_replace", "_fields", "_field_defaults")
-    return isinstance(obj, tuple) and all(hasattr(obj, name) for name in api)
-
-
-def is_arraylike(x: Any) -> bool:
-    """Whether an object is an array: it has a shape and a dtype and takes part in NumPy's protocols."""
-    shape = getattr(x, "shape", None)
-    if not isinstance(shape, tuple) or not hasattr(x, "dtype"):
-        return False
-    if any(hasattr(size, "__dask_graph__") for size in shape):
-        return False  # a lazy frame's length
-    duck = hasattr(x, "__array_function__") or hasattr(x, "__array_ufunc__")
-    # Sparse matrices take no part, and are used as blocks all the same.
-    return duck or "scipy.sparse" in typename(type(x))
-
-
-def is_dataframe_like(df: Any) -> bool:
-    """Whether an object works like a pandas DataFrame."""
-    cls = df.__class__
-    return (
-        all(hasattr(cls, name) for name in ("groupby", "head", "merge", "mean"))
-        and all(hasattr(df, name) for name in ("dtypes", "columns"))
-        and not any(hasattr(cls, name) for name in ("name", "dtype"))
-    )
-
-
-def is_series_like(s: Any) -> bool:
-    """Whether an object works like a pandas Series."""
-    cls = s.__class__
-    return (
-        all(hasattr(cls, name) for name in ("groupby", "head", "mean"))
-        and all(hasattr(s, name) for name in ("dtype", "name"))
-        and "index" not in cls.__name__.lower()
-    )
-
-
-def is_index_like(s: Any) -> bool:
-    """Whether an object works like a pandas Index."""
-    return all(hasattr(s, name) for name in ("name", "dtype")) and "index" in type(s).__name__.lower()
-
-
-def is_cupy_type(x: Any) -> bool:
-    """Whether an object comes from CuPy."""
-    return "cupy" in str(type(x))
-
-
-def import_required(mod_name: str, error_msg: str) -> types.ModuleType:
-    """Import a module, or raise a RuntimeError with a message that says how to get it."""
-    try:
-        return import_module(mod_name)
-    except ImportError as e:
-        raise RuntimeError(error_msg) from e
-
-
-def get_meta_library(like: Any) -> types.ModuleType:
-    """The library that an object, or the ``_meta`` of a lazy one, comes from."""
-    return import_module(typename(getattr(like, "_meta", like)).partition(".")[0])
-
-
-# Files
-
-
-@contextmanager
-def tmpfile(extension: str = "", dir: str | None = None) -> Iterator[str]:
-    """The name of a file that does not exist; whatever is there afterwards is removed.
-
-    Examples
-    --------
-    >>> with tmpfile(".txt") as name:
-    ...     _ = open(name, "w").close()
-    >>> os.path.exists(name)
-    False
-    """
-    extension = "." + extension.lstrip(".") if extension else ""
-    handle, name = tempfile.mkstemp(extension, dir=dir)
-    os.close(handle)
-    os.remove(name)
-    try:
-        yield name
-    finally:
-        _remove(name)
-
-
-@contextmanager
-def tmpdir(dir: str | None = None) -> Iterator[str]:
-    """A new directory, removed with all that is in it afterwards."""
-    name = tempfile.mkdtemp(dir=dir)
-    try:
-        yield name
-    finally:
-        _remove(name)
-
-
-def _remove(name: str) -> None:
-    if os.path.isdir(name):
-        shutil.rmtree(name, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            os.remove(name)
-
-
-@contextmanager
-def filetext(text: str, extension: str = "", open: Callable = open, mode: str = "w") -> Iterator[str]:
-    """The name of a file that holds a text, removed afterwards."""
-    with tmpfile(extension) as name:
-        with open(name, mode=mode) as f:
-            f.write(text)
-        yield name
-
-
-tmp_text = filetext
-
-
-@contextmanager
-def filetexts(
-    d: Mapping[str, Any], open: Callable = open, mode: str = "t", use_tmpdir: bool = True
-) -> Iterator[list[str]]:
-    """Files with given contents, in a new working directory or (``use_tmpdir=False``) in this one."""
-    with tmp_cwd() if use_tmpdir else _here():
-        for name, text in d.items():
-            directory = os.path.dirname(name)
-            if directory:
-                os.makedirs(directory, exist_ok=True)
-            with open(name, f"w{mode}") as f:
-                f.write(text)
-        try:
-            yield list(d)
-        finally:
-            for name in d:
-                _remove(name)
-
-
-@contextmanager
-def _here() -> Iterator[str]:
-    yield os.getcwd()
-
-
-@contextmanager
-def changed_cwd(new_cwd: str) -> Iterator[None]:
-    """Work in another directory; come back afterwards."""
-    old = os.getcwd()
-    os.chdir(new_cwd)
-    try:
-        yield
-    finally:
-        os.chdir(old)
-
-
-@contextmanager
-def tmp_cwd(dir: str | None = None) -> Iterator[str]:
-    """Work in a new directory that is removed afterwards."""
-    with tmpdir(dir) as name, changed_cwd(name):
-        yield name
-
-
-def ensure_not_exists(filename: str) -> None:
-    """Remove a file if it is there."""
-    with suppress(FileNotFoundError):
-        os.unlink(filename)
 
 
 # Objects

@@ -150,6 +150,7 @@ class _GroupBy:
             raise NotImplementedError("categorical keys")
         if not self.as_index:
             raise NotImplementedError("as_index=False")
+
         def native(split_out: int) -> Any:
             expr = self.obj.expr.groupby(
                 keys,
