@@ -75,6 +75,7 @@ def test_steps(tmp_path_factory, records, first, second):
         (bag.filter(keep).map(make), lambda: [make(r) for r in plain if keep(r)]),
         (bag.pluck("a").frequencies(), lambda: list(counted(r["a"] for r in plain).items())),
         (bag.filter(keep).count(), lambda: sum(1 for r in plain if keep(r))),
+        (bag.map(make).count(), lambda: len([make(r) for r in plain])),
     ]:
         want, failure = outcome(expected)
         got, own = outcome(lambda: lazy.compute(scheduler="sync"))  # noqa: B023

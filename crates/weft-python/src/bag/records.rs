@@ -152,6 +152,18 @@ impl Records {
         Some(true)
     }
 
+    /// Whether a line has an element.
+    pub(super) fn has_element(&self, line: &str) -> Result<bool, Ask> {
+        let mut record = Record::default();
+        record.scan(line, &self.fields).map_err(|_| Ask)?;
+        let keeps = self.keeps(&record).ok_or(Ask)?;
+        match &self.projection {
+            // It may be an error.
+            Some(projection) if keeps => record.eval(&projection.expr, None).map(|_| true).ok_or(Ask),
+            _ => Ok(keeps),
+        }
+    }
+
     /// Counts the element of a line, which has to be text.
     pub(super) fn count(&self, line: &str, counts: &mut Counts) -> Result<(), Ask> {
         let mut record = Record::default();

@@ -484,8 +484,19 @@ impl TextStream {
     /// How many elements are left; `None`: count them.
     fn count(&self, py: Python<'_>) -> PyResult<Option<u64>> {
         let mut guard = self.state()?;
-        if guard.as_ref().is_some_and(|state| state.shape == Shape::Json) {
-            return Ok(None);
+        if let Some(state) = guard.as_mut().filter(|state| state.shape == Shape::Json) {
+            if state.started {
+                return Ok(None);
+            }
+            let mut n = 0;
+            let (records, pieces, universal) = (&state.records, state.pieces.clone(), state.universal);
+            let done = py.detach(|| {
+                every_line(pieces, universal, |line| {
+                    n += u64::from(records.has_element(line)?);
+                    Ok(())
+                })
+            });
+            return Ok(done.map_err(|error| raise(py, error))?.is_ok().then_some(n));
         }
         let Some(mut state) = guard.take() else { return Ok(Some(0)) };
         drop(guard);
