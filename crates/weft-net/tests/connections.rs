@@ -1,5 +1,7 @@
 //! What two processes promise each other, and what a stranger cannot do.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
