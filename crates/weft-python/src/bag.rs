@@ -29,7 +29,7 @@ mod records;
 mod text;
 mod work;
 
-pub(crate) use portable::{read as read_portable, write as write_portable};
+pub(crate) use portable::{read as read_portable, work_from_py, work_to_py, write as write_portable};
 pub(crate) use work::{BagWork, bag_work};
 use work::{Call, Slot, Step};
 

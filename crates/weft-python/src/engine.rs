@@ -62,7 +62,7 @@ fn install(current: *mut Engine) -> &'static Engine {
 }
 
 /// The interpreter's lock, for a thread that Python made.
-struct PyGate {
+pub(crate) struct PyGate {
     thread: u64,
     /// The caller's own thread: signals are its business.
     signals: Option<Instant>,
@@ -70,7 +70,7 @@ struct PyGate {
 }
 
 impl PyGate {
-    fn new(py: Python<'_>, signals: bool) -> PyResult<PyGate> {
+    pub(crate) fn new(py: Python<'_>, signals: bool) -> PyResult<PyGate> {
         let thread = py.import("threading")?.call_method0("get_ident")?.extract()?;
         Ok(PyGate { thread, signals: signals.then(Instant::now), error: None })
     }

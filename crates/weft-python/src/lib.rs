@@ -10,6 +10,7 @@ mod array_portable;
 mod array_step;
 mod arrow;
 mod bag;
+mod cluster;
 mod csv;
 mod delayed;
 mod engine;
@@ -43,6 +44,7 @@ fn _weft(module: &Bound<'_, PyModule>) -> PyResult<()> {
     frame::register(module)?;
     host::register(module)?;
     bag::register(module)?;
+    cluster::register(module)?;
     moves::register(module)?;
     parquet::register(module)?;
     Ok(())

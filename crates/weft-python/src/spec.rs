@@ -45,6 +45,26 @@ impl Node {
         Node::Call(Box::new(Call { func, args: args.into(), kwargs: kwargs.into() }))
     }
 
+    /// The same node again; constants are shared.
+    pub(crate) fn share(&self, py: Python<'_>) -> Node {
+        let all = |items: &[Node]| -> Box<[Node]> { items.iter().map(|item| item.share(py)).collect() };
+        match self {
+            Node::Const(object) => Node::Const(object.clone_ref(py)),
+            Node::Input(position) => Node::Input(*position),
+            Node::List(items) => Node::List(all(items)),
+            Node::Tuple(items) => Node::Tuple(all(items)),
+            Node::Set(items) => Node::Set(all(items)),
+            Node::Dict(items) => {
+                Node::Dict(items.iter().map(|(key, value)| (key.share(py), value.share(py))).collect())
+            }
+            Node::Call(call) => Node::Call(Box::new(Call {
+                func: call.func.share(py),
+                args: all(&call.args),
+                kwargs: call.kwargs.iter().map(|(n, value)| (n.clone_ref(py), value.share(py))).collect(),
+            })),
+        }
+    }
+
     pub(crate) fn is_const(&self) -> bool {
         matches!(self, Node::Const(_))
     }
@@ -407,6 +427,25 @@ impl Reader for DelayedReader<'_> {
         let finalized = finalized.cast::<crate::delayed::Delayed>()?;
         let (layer, index) = finalized.get().task(py)?;
         Ok(Some(self.reads.push(layer, index)))
+    }
+}
+
+/// The node for an argument of a call that a client submits. `future` gives the input that a future is; `None`: it is
+/// none.
+pub(crate) fn submitted_value(
+    object: &Bound<'_, PyAny>,
+    future: &mut dyn FnMut(&Bound<'_, PyAny>) -> PyResult<Option<u32>>,
+) -> PyResult<Node> {
+    read(&mut SubmitReader { future }, object, 0)
+}
+
+struct SubmitReader<'a> {
+    future: &'a mut dyn FnMut(&Bound<'_, PyAny>) -> PyResult<Option<u32>>,
+}
+
+impl Reader for SubmitReader<'_> {
+    fn leaf(&mut self, object: &Bound<'_, PyAny>, _depth: u32) -> PyResult<Option<Node>> {
+        if is_builtin(object) { Ok(None) } else { Ok((self.future)(object)?.map(Node::Input)) }
     }
 }
 

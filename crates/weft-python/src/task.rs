@@ -28,6 +28,10 @@ impl PyValue {
     pub(crate) fn value(object: Py<PyAny>) -> Value {
         Value::Object(Arc::new(PyValue { object, nbytes: AtomicUsize::new(usize::MAX) }))
     }
+
+    pub(crate) fn object<'a, 'py>(&'a self, py: Python<'py>) -> &'a Bound<'py, PyAny> {
+        self.object.bind(py)
+    }
 }
 
 impl fmt::Debug for PyValue {

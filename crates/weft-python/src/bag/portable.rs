@@ -169,3 +169,32 @@ pub(crate) fn read(layer: &Bound<'_, PyAny>, known: &[LayerRef]) -> PyResult<Opt
     };
     Layer::new(key_from_py(&name)?, inputs, rule, work).map(Some).map_err(invalid)
 }
+
+/// A layer's work without the layer: steps, number of reads, which of them is a list, label.
+type PortableWork<'py> = (Steps<'py>, u32, Option<u32>, String);
+
+/// The work of a bag's layer as Python objects, for another process.
+pub(crate) fn work_to_py<'py>(py: Python<'py>, work: &BagWork) -> PyResult<Bound<'py, PyAny>> {
+    let steps: Steps<'_> = work
+        .steps
+        .iter()
+        .map(|step| {
+            let slots = step.slots.iter().map(|&slot| slot_pair(slot)).collect();
+            (step.call.func.bind(py).clone(), step.call.lazy, slots)
+        })
+        .collect();
+    Ok((steps, work.reads, work.many, work.label.to_string()).into_pyobject(py)?.into_any())
+}
+
+/// The work that [`work_to_py`] wrote.
+pub(crate) fn work_from_py(work: &Bound<'_, PyAny>) -> PyResult<WorkRef> {
+    let (steps, reads, many, label): PortableWork<'_> = work.extract()?;
+    let steps = steps
+        .into_iter()
+        .map(|(func, lazy, slots)| {
+            let slots = slots.into_iter().map(pair_slot).collect::<PyResult<_>>()?;
+            Ok(Step { call: Arc::new(Call { func: func.unbind(), lazy }), slots })
+        })
+        .collect::<PyResult<_>>()?;
+    Ok(Arc::new(BagWork { steps, reads, many, label: label.into(), annotations: None }))
+}

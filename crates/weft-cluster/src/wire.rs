@@ -1,0 +1,68 @@
+//! The messages of the state machines, and what shells say to each other beside them.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use weft_scheduler::message::{FromClient, FromWorker, PeerRequest, RequestId, TaskId, ToClient, ToWorker};
+
+use crate::value::Packed;
+
+/// What the scheduler's server reads. A connection is a client's or a worker's by its first message.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToScheduler {
+    Client(FromClient),
+    Worker(FromWorker),
+}
+
+/// What the scheduler's server writes.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromScheduler {
+    Client(ToClient),
+    Worker(ToWorker),
+}
+
+/// What a worker reads from peers and clients.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToPeer {
+    Peer(PeerRequest),
+    /// Call a function that follows as a value.
+    Call(Call),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Call {
+    pub request: RequestId,
+    pub function: Packed,
+}
+
+/// What a worker answers. Values follow as buffers.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromPeer {
+    Data {
+        request: RequestId,
+        /// Whose values follow.
+        tasks: Vec<TaskId>,
+        absent: Vec<TaskId>,
+        /// Here, but they cannot be written, and why.
+        broken: Vec<(TaskId, Arc<str>)>,
+        values: Packed,
+    },
+    Busy {
+        request: RequestId,
+    },
+    Returned {
+        request: RequestId,
+        raised: bool,
+        value: Packed,
+    },
+}
+
+impl FromPeer {
+    pub fn request(&self) -> RequestId {
+        match self {
+            FromPeer::Data { request, .. } | FromPeer::Busy { request } | FromPeer::Returned { request, .. } => {
+                *request
+            }
+        }
+    }
+}

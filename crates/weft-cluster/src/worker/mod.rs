@@ -1,0 +1,445 @@
+//! The worker's server: sockets, results and threads around the state machine.
+//!
+//! The state machine sits behind one lock. Sockets feed it from the [`Reactor`]; a thread that has run a
+//! task feeds it too, and takes the next one at once, so a stream of small tasks needs no other thread.
+//! What it says to the scheduler waits in an outbox until the thread runs out of tasks or a
+//! millisecond has passed: a thousand small results are one message.
+//!
+//! Nothing under the lock waits for the host's lock: values are dropped, read and written elsewhere.
+
+mod data;
+mod serve;
+mod threads;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ahash::AHashMap;
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+use weft_data::Store;
+use weft_net::{Address, Listener, NetError, Open, Sender, Token, connect};
+use weft_scheduler::message::{
+    Digest, Epoch, Finished, FromWorker, Memory, PeerRequest, TaskId, ToWorker, WorkerHello, WorkerId,
+    WorkerStatus,
+};
+use weft_worker::{Action, Config, Event, FetchId, Origin, Worker};
+
+use crate::peers::Peers;
+use crate::{ClusterError, FromPeer, FromScheduler, Host, Program, Reactor, ToPeer, ToScheduler, value};
+use data::{Data, Stored};
+use threads::{Job, Queue};
+
+pub use threads::Place;
+
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// How long the outbox may wait while tasks run.
+const FLUSH: Duration = Duration::from_millis(1);
+
+pub struct WorkerOptions {
+    pub name: String,
+    pub scheduler: Address,
+    pub listen: Address,
+    pub token: Token,
+    pub nthreads: u32,
+    /// In bytes; 0: none.
+    pub memory_limit: u64,
+    pub resources: Vec<(Arc<str>, f64)>,
+    /// Not empty: a nanny tells the scheduler how this process ends.
+    pub nanny: String,
+    /// Where results go that memory has no room for.
+    pub spill: PathBuf,
+    pub host: Arc<dyn Host>,
+}
+
+/// A worker in this process. Cloning shares.
+#[derive(Clone)]
+pub struct WorkerServer(Arc<Shared>);
+
+struct Shared {
+    host: Arc<dyn Host>,
+    machine: Mutex<Machine>,
+    started: Instant,
+    /// Who and where this worker is.
+    hello: WorkerHello,
+    reactor: Reactor,
+    scheduler: OnceLock<Sender<ToScheduler>>,
+    flush: Notify,
+    queue: Queue,
+    data: Data,
+    peers: Peers,
+    addresses: Mutex<AHashMap<WorkerId, Arc<str>>>,
+    blobs: Mutex<AHashMap<Digest, Bytes>>,
+    programs: Mutex<AHashMap<Option<Digest>, Arc<dyn Program>>>,
+    epoch: AtomicU64,
+    closed: Mutex<Option<Arc<str>>>,
+    closing: Condvar,
+}
+
+/// Values that came with an event. The state machine says which of them to keep.
+enum Values {
+    None,
+    Executed(Stored),
+    Fetched(AHashMap<TaskId, Stored>),
+}
+
+struct Machine {
+    worker: Worker,
+    outbox: Vec<FromWorker>,
+    /// Room for what the state machine says.
+    actions: Vec<Action>,
+    flushed: Instant,
+}
+
+impl WorkerServer {
+    /// Connects to the scheduler and listens for peers. Tasks run once threads have come to
+    /// [`WorkerServer::serve`].
+    pub fn start(options: WorkerOptions) -> Result<WorkerServer, ClusterError> {
+        let reactor = Reactor::start("weft-worker")?;
+        let listen = options.listen.clone();
+        let listener = reactor.run(async move { Listener::bind(&listen).await })??;
+        let (address, token) = (options.scheduler.clone(), options.token.clone());
+        let open = reactor.run(async move { Open::call(connect(&address).await?, &token).await })??;
+        let host = match listener.address() {
+            Address::Tcp(host, _) => host.clone(),
+            _ => "127.0.0.1".to_owned(),
+        };
+        let hello = WorkerHello {
+            name: options.name.into(),
+            address: listener.address().to_string().into(),
+            host: host.into(),
+            nanny: options.nanny.into(),
+            pid: std::process::id(),
+            nthreads: options.nthreads,
+            memory_limit: options.memory_limit,
+            resources: options.resources,
+            held: Vec::new(),
+            status: WorkerStatus::Running,
+        };
+        let config = Config::new(hello.clone());
+        // Spilling begins at 70 % of the limit, as Dask's users expect.
+        let limit = match options.memory_limit {
+            0 => usize::MAX,
+            limit => (limit as f64 * 0.7) as usize,
+        };
+        let shared = Arc::new(Shared {
+            host: options.host,
+            machine: Mutex::new(Machine {
+                worker: Worker::new(config),
+                outbox: Vec::new(),
+                actions: Vec::new(),
+                flushed: Instant::now(),
+            }),
+            started: Instant::now(),
+            hello,
+            reactor: reactor.clone(),
+            scheduler: OnceLock::new(),
+            flush: Notify::new(),
+            queue: Queue::new(options.nthreads as usize),
+            data: Data::new(Store::new(limit, options.spill)),
+            peers: Peers::new(options.token.clone()),
+            addresses: Mutex::default(),
+            blobs: Mutex::default(),
+            programs: Mutex::default(),
+            epoch: AtomicU64::new(0),
+            closed: Mutex::new(None),
+            closing: Condvar::new(),
+        });
+        let token = options.token;
+        reactor.handle().spawn(talk(shared.clone(), open));
+        reactor.handle().spawn(serve::accept(shared.clone(), listener, token));
+        reactor.handle().spawn(flush(shared.clone()));
+        reactor.handle().spawn(heartbeat(shared.clone()));
+        Ok(WorkerServer(shared))
+    }
+
+    pub fn address(&self) -> &Arc<str> {
+        &self.0.hello.address
+    }
+
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.hello.name
+    }
+
+    pub fn nthreads(&self) -> u32 {
+        self.0.hello.nthreads
+    }
+
+    /// Waits until the worker was told to go; why, or `None` if it has not been told yet.
+    pub fn wait_closed(&self, at_most: Duration) -> Option<Arc<str>> {
+        let mut closed = self.0.closed.lock();
+        if closed.is_none() {
+            self.0.closing.wait_for(&mut closed, at_most);
+        }
+        closed.clone()
+    }
+
+    /// Stops: threads leave when their tasks have ended, connections close, spilled files go.
+    pub fn close(&self, reason: &str) {
+        self.0.close(reason.into());
+        self.0.reactor.close();
+        self.0.data.close();
+    }
+
+    /// Ends this process when its standard input closes, which is when whoever started it is gone: without the
+    /// host, which may be stuck. Removes spilled results, the socket and `cleanup`.
+    pub fn exit_with_input(&self, cleanup: Vec<PathBuf>) {
+        let shared = self.0.clone();
+        std::thread::spawn(move || {
+            let mut input = std::io::stdin().lock();
+            // An error is as good as an end.
+            let _ = std::io::copy(&mut input, &mut std::io::sink());
+            shared.data.forget();
+            if let Ok(Address::Unix(path)) = shared.hello.address.parse() {
+                let _ = std::fs::remove_file(path);
+            }
+            for path in cleanup {
+                // A sibling may have removed it already.
+                let _ = std::fs::remove_dir_all(path);
+            }
+            // SAFETY: ends the process without running anything more of it.
+            unsafe { libc::_exit(1) }
+        });
+    }
+
+    /// Asks the scheduler to take over what this worker holds and to let it go.
+    pub fn leave(&self, reason: &str) {
+        self.0.feed(Event::Leave { reason: reason.into() }, Values::None, true);
+    }
+}
+
+impl Shared {
+    fn now(&self) -> u64 {
+        self.started.elapsed().as_nanos() as u64
+    }
+
+    fn close(&self, reason: Arc<str>) {
+        self.closed.lock().get_or_insert(reason);
+        self.closing.notify_all();
+        self.queue.close();
+    }
+
+    /// Tells the state machine what has happened, and does what it says. `flush`: send at once.
+    fn feed(self: &Arc<Self>, event: Event, values: Values, flush: bool) {
+        self.feed_all([event], values, flush);
+    }
+
+    fn feed_all(self: &Arc<Self>, events: impl IntoIterator<Item = Event>, mut values: Values, flush: bool) {
+        let mut garbage = Vec::new();
+        let mut machine = self.machine.lock();
+        let now = self.now();
+        for event in events {
+            machine.worker.handle(event, now);
+        }
+        let before = machine.outbox.len();
+        let mut actions = std::mem::take(&mut machine.actions);
+        machine.worker.drain(&mut actions);
+        for action in actions.drain(..) {
+            self.carry_out(action, &mut values, &mut machine.outbox, &mut garbage);
+        }
+        machine.actions = actions;
+        if flush || machine.flushed.elapsed() > FLUSH {
+            self.send(&mut machine);
+        } else if before == 0 && !machine.outbox.is_empty() {
+            self.flush.notify_one();
+        }
+        drop(machine);
+        match values {
+            Values::None => {}
+            Values::Executed(value) => garbage.push(value),
+            Values::Fetched(values) => garbage.extend(values.into_values()),
+        }
+        // Values may run the host's code when they go.
+        self.queue.discard(garbage);
+    }
+
+    /// Sends what waits in the outbox.
+    fn send(&self, machine: &mut Machine) {
+        machine.flushed = Instant::now();
+        let Some(scheduler) = self.scheduler.get() else { return };
+        let mut finished: Vec<Finished> = Vec::new();
+        for message in machine.outbox.drain(..) {
+            // If the connection is gone, its own task says so.
+            match message {
+                FromWorker::Finished(more) => finished.extend(more),
+                other => {
+                    if !finished.is_empty() {
+                        let _ = scheduler
+                            .send(ToScheduler::Worker(FromWorker::Finished(std::mem::take(&mut finished))));
+                    }
+                    let _ = scheduler.send(ToScheduler::Worker(other));
+                }
+            }
+        }
+        if !finished.is_empty() {
+            let _ = scheduler.send(ToScheduler::Worker(FromWorker::Finished(finished)));
+        }
+    }
+
+    fn carry_out(
+        self: &Arc<Self>,
+        action: Action,
+        values: &mut Values,
+        outbox: &mut Vec<FromWorker>,
+        garbage: &mut Vec<Stored>,
+    ) {
+        match action {
+            Action::Scheduler(message) => outbox.push(message),
+            Action::Address { worker, address } => drop(self.addresses.lock().insert(worker, address)),
+            Action::Renamed { epoch, tasks, .. } => {
+                self.epoch.store(epoch.0, Ordering::Release);
+                garbage.extend(self.data.rename(&tasks));
+            }
+            Action::Store { blobs } => {
+                let mut known = self.blobs.lock();
+                known.extend(blobs.into_iter().map(|blob| (blob.digest, blob.bytes)));
+            }
+            Action::Forget { digests } => {
+                let (mut blobs, mut programs) = (self.blobs.lock(), self.programs.lock());
+                for digest in digests {
+                    blobs.remove(&digest);
+                    if let Some(program) = programs.remove(&Some(digest)) {
+                        garbage.push(Stored::Program(program));
+                    }
+                }
+            }
+            Action::Fetch { fetch, peer, tasks, max_nbytes } => {
+                let address = self.addresses.lock().get(&peer).cloned();
+                let shared = self.clone();
+                self.reactor.handle().spawn(async move {
+                    let (event, values) = shared.fetch(fetch, address, tasks, max_nbytes).await;
+                    shared.feed(event, values, true);
+                });
+            }
+            Action::Execute(execute) => {
+                let inputs = execute.inputs.iter().map(|&input| self.data.peek(input)).collect();
+                self.queue.push(Job { execute, inputs });
+            }
+            Action::Rejoin { execution } => self.queue.rejoined(execution),
+            // A Python function cannot be told.
+            Action::Cancel { .. } => {}
+            Action::Put { task, from } => {
+                let value = match (from, &mut *values) {
+                    (Origin::Execution(_), values @ Values::Executed(_)) => {
+                        match std::mem::replace(values, Values::None) {
+                            Values::Executed(value) => Some(value),
+                            _ => None,
+                        }
+                    }
+                    (Origin::Fetch(_), Values::Fetched(values)) => values.remove(&task),
+                    _ => None,
+                };
+                if let Some(value) = value {
+                    garbage.extend(self.data.insert(task, value));
+                }
+            }
+            Action::Drop { tasks } => {
+                for task in tasks {
+                    garbage.extend(self.data.remove(task));
+                }
+            }
+            Action::Close { reason } => self.close(reason),
+        }
+    }
+
+    /// Asks a peer for results.
+    async fn fetch(
+        &self,
+        fetch: FetchId,
+        address: Option<Arc<str>>,
+        tasks: Vec<TaskId>,
+        max_nbytes: u64,
+    ) -> (Event, Values) {
+        let failed = (Event::FetchFailed { fetch }, Values::None);
+        let Some(address) = address else { return failed };
+        let epoch = Epoch(self.epoch.load(Ordering::Acquire));
+        let message =
+            |request| (ToPeer::Peer(PeerRequest::Fetch { request, epoch, tasks, max_nbytes }), Vec::new());
+        let Ok(received) = self.peers.request(&address, message).await else { return failed };
+        match received.message {
+            FromPeer::Data { tasks, mut absent, broken, values, .. } => {
+                let Some(values) = value::unpack(&values, received.buffers) else { return failed };
+                let arrived = tasks.iter().zip(&values).map(|(&task, v)| (task, v.nbytes() as u64)).collect();
+                let values = tasks.into_iter().zip(values.into_iter().map(Stored::Encoded)).collect();
+                // What cannot be written there must be made elsewhere.
+                absent.extend(broken.into_iter().map(|(task, _)| task));
+                (Event::Fetched { fetch, arrived, absent }, Values::Fetched(values))
+            }
+            FromPeer::Busy { .. } => (Event::FetchBusy { fetch }, Values::None),
+            FromPeer::Returned { .. } => failed,
+        }
+    }
+}
+
+/// Talks with the scheduler until the connection is gone; then this worker goes too.
+async fn talk(shared: Arc<Shared>, open: Open) {
+    let (tx, mut rx) = open.start::<ToScheduler, FromScheduler>();
+    // It is started once.
+    let _ = shared.scheduler.set(tx);
+    shared.feed(Event::Connected, Values::None, true);
+    let reason = loop {
+        match rx.recv_many().await {
+            Ok(batch) => {
+                let mut wrong = false;
+                let events: Vec<Event> = batch
+                    .into_iter()
+                    .filter_map(|received| match received.message {
+                        FromScheduler::Worker(message) => Some(Event::Scheduler(message)),
+                        FromScheduler::Client(_) => {
+                            wrong = true;
+                            None
+                        }
+                    })
+                    .collect();
+                if wrong {
+                    break NetError::Refused("the scheduler takes this worker for a client".into());
+                }
+                let closes = events.iter().any(|e| matches!(e, Event::Scheduler(ToWorker::Close { .. })));
+                shared.feed_all(events, Values::None, true);
+                if closes {
+                    return;
+                }
+            }
+            Err(reason) => break reason,
+        }
+    };
+    shared.close(format!("lost the scheduler: {reason}").into());
+}
+
+/// Sends what threads have left in the outbox while they run their next task.
+async fn flush(shared: Arc<Shared>) {
+    loop {
+        shared.flush.notified().await;
+        tokio::time::sleep(FLUSH).await;
+        let mut machine = shared.machine.lock();
+        if !machine.outbox.is_empty() {
+            shared.send(&mut machine);
+        }
+    }
+}
+
+async fn heartbeat(shared: Arc<Shared>) {
+    let mut beat = tokio::time::interval(HEARTBEAT);
+    loop {
+        beat.tick().await;
+        let stats = shared.data.stats();
+        let memory = Memory {
+            process: resident_bytes(),
+            managed: stats.used as u64,
+            spilled: stats.on_disk as u64,
+        };
+        let event = Event::Heartbeat { memory, cpu_percent: 0.0, bandwidth_bytes_per_s: 0.0 };
+        shared.feed_all([event, Event::Tick], Values::None, true);
+    }
+}
+
+/// Memory of this process, in bytes; 0 where the system does not tell.
+fn resident_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = pages.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    pages * 4096
+}

@@ -1,0 +1,277 @@
+"""Workers: their process, their threads, and what tasks may ask of them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from weft import _weft
+
+__all__ = ["Worker", "get_worker", "rejoin", "secede"]
+
+#: The worker of this process, if the process is one.
+current: Worker | None = None
+#: Workers of this process by address: a cluster without processes has several.
+_by_address: dict[str, Worker] = {}
+_lock = threading.RLock()
+
+
+class Worker:
+    """A worker in this process: holds results and runs tasks.
+
+    Tasks get theirs from `get_worker`. Attributes may be set freely: they live as long as the worker.
+    """
+
+    def __init__(self, spec: dict[str, Any]):
+        self._spec = spec
+        self._server = _weft.WorkerServer(
+            spec["scheduler"],
+            spec["listen"],
+            spec["token"],
+            name=str(spec["name"]),
+            nthreads=spec["nthreads"],
+            memory_limit=spec["memory_limit"],
+            spill=spec["local_directory"],
+            nanny=spec["nanny"],
+            resources=[(name, float(amount)) for name, amount in spec["resources"].items()],
+        )
+        self.name = spec["name"]
+        self.address = self._server.address
+        self.local_directory = spec["local_directory"]
+        self._threads: list[threading.Thread] = []
+        self._client: Any = None
+        self._numbers = 0
+        with _lock:
+            _by_address[self.address] = self
+        for _ in range(spec["nthreads"]):
+            self.add_thread()
+        for kind in ("results", "calls"):
+            self._start(self._server.serve_errands, f"weft-worker-{kind}")
+
+    def add_thread(self) -> None:
+        """Starts one more thread for tasks."""
+        self._numbers += 1
+        self._start(self._server.serve, f"weft-worker-{self.name}-{self._numbers}")
+
+    def _start(self, target: Callable[[], Any], name: str) -> None:
+        # A task that hangs must not keep the process alive.
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads = [t for t in self._threads if t.is_alive()]
+        self._threads.append(thread)
+        thread.start()
+
+    @property
+    def nthreads(self) -> int:
+        """Tasks that run at the same time."""
+        return self._server.nthreads
+
+    @property
+    def id(self) -> str:
+        """The worker's name."""
+        return str(self.name)
+
+    @property
+    def worker_address(self) -> str:
+        """Where peers fetch results."""
+        return self.address
+
+    @property
+    def client(self) -> Any:
+        """A client for the worker's cluster, made when it is first asked for."""
+        with _lock:
+            if self._client is None or self._client.status != "running":
+                from weft.distributed._client import Client
+
+                self._client = Client.__new__(Client)
+                _connect(self._client, self._spec)
+            return self._client
+
+    def get_current_task(self) -> Any:
+        """The key of the task that this thread runs.
+
+        Raises
+        ------
+        ValueError
+            It runs none.
+        """
+        found = _weft.current_task()
+        if found is None:
+            raise ValueError("No task is running on this thread")
+        return found[0]
+
+    def close(self, reason: str = "closed") -> None:
+        """Stops; tasks that run are waited for a moment."""
+        with _lock:
+            _by_address.pop(self.address, None)
+            client, self._client = self._client, None
+        if client is not None:
+            client._close()
+        self._server.close(reason)
+        until = time.monotonic() + 0.5
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(until - time.monotonic(), 0))
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.address!r}, name: {self.name}, threads: {self.nthreads}>"
+
+
+def _connect(client: Any, spec: dict[str, Any]) -> None:
+    from weft.distributed._client import Client
+
+    class _Cluster:
+        """What `Client` needs to know of the cluster that this worker belongs to."""
+
+        scheduler_address = spec["public"]
+        dashboard_link = ""
+        _client_address = spec["scheduler"]
+        _token = spec["token"]
+
+    Client.__init__(client, _Cluster(), set_as_default=False, name="worker")
+
+
+def get_worker() -> Worker:
+    """The worker that runs the current task.
+
+    Raises
+    ------
+    ValueError
+        This thread runs no task.
+    """
+    found = _weft.current_task()
+    if found is not None:
+        return _by_address[found[1]]
+    called = getattr(_running, "worker", None) or current
+    if called is None:
+        raise ValueError("No worker found")
+    return called
+
+
+def client_of_task() -> Any:
+    """A client for the cluster of the current task's worker."""
+    return get_worker().client
+
+
+def secede() -> None:
+    """Lets the current task leave its thread's place: another task may run while it waits.
+
+    Raises
+    ------
+    ValueError
+        This thread runs no task.
+    """
+    if not _weft.secede_task():
+        raise ValueError("secede() works only inside a task of a cluster")
+    get_worker().add_thread()
+
+
+def rejoin() -> None:
+    """Waits for a place among the worker's threads again, after `secede`."""
+    if not _weft.rejoin_task():
+        raise ValueError("rejoin() works only inside a task of a cluster")
+
+
+_running = threading.local()
+
+
+class Run:
+    """A call by `Client.run`, on its way to workers."""
+
+    def __init__(self, function: Callable[..., Any], args: tuple, kwargs: dict):
+        self.call = (function, args, kwargs)
+
+    def __call__(self) -> Any:
+        function, args, kwargs = self.call
+        worker = current
+        if worker is None:
+            worker = next(iter(_by_address.values()), None)
+        _running.worker = worker
+        try:
+            parameters = inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            parameters = {}  # type: ignore[assignment]
+        for name in ("dask_worker", "weft_worker"):
+            if name in parameters:
+                kwargs = {**kwargs, name: worker}
+        try:
+            result = function(*args, **kwargs)
+            if inspect.isawaitable(result):
+                import asyncio
+
+                async def wait() -> Any:
+                    return await result
+
+                result = asyncio.run(wait())
+            return result
+        finally:
+            _running.worker = None
+
+
+def save_module(name: str, data: bytes) -> None:
+    """Writes a file where modules are looked for, and imports it anew."""
+    import importlib
+
+    worker = get_worker()
+    directory = os.path.join(worker.local_directory, f"weft-uploads-{os.getpid()}")
+    os.makedirs(directory, exist_ok=True)
+    path = os.path.join(directory, name)
+    with open(path, "wb") as file:
+        file.write(data)
+    base, extension = os.path.splitext(name)
+    where = path if extension in (".zip", ".egg") else directory
+    if where not in sys.path:
+        sys.path.insert(0, where)
+    importlib.invalidate_caches()
+    if extension == ".py":
+        if base in sys.modules:
+            importlib.reload(sys.modules[base])
+        else:
+            importlib.import_module(base)
+
+
+def versions(packages: tuple[str, ...]) -> dict[str, Any]:
+    """Versions of Python, weft and packages here."""
+    import platform
+    from importlib import metadata
+
+    found: dict[str, Any] = {"python": platform.python_version()}
+    for name in ("weft", "cloudpickle", "numpy", "pandas", "pyarrow", *packages):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return {"host": {"OS": platform.system(), "machine": platform.machine()}, "packages": found}
+
+
+def main() -> None:
+    """The process of a worker: what it is to be comes in an environment variable."""
+    global current
+    spec = json.loads(os.environ.pop("WEFT_WORKER_SPEC"))
+    # Ctrl-C is for the process that started this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.path[:] = spec["sys.path"]
+    try:
+        worker = Worker(spec)
+    except OSError as error:
+        # The cluster may have been closed while this process started.
+        sys.exit(f"this worker cannot reach its scheduler: {error}")
+    current = worker
+    worker._server.exit_with_input(spec["cleanup"])
+    signal.signal(signal.SIGTERM, lambda *_: worker._server.leave("SIGTERM"))
+    reason = worker._server.wait_closed()
+    worker.close(reason)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads of tasks that hang, and whatever they hold, end here.
+    os._exit(RESTART if reason == "restart" else 0)
+
+
+#: Exit code of a worker that is to be started again.
+RESTART = 75
