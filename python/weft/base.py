@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Executor
@@ -537,10 +538,10 @@ def persist(*args, traverse=True, optimize_graph=True, scheduler=None, **kwargs)
     return repack(rebuilt)
 
 
-def _no_processes(dsk, keys, **kwargs):
-    raise NotImplementedError(
-        "this version of weft has no scheduler 'processes' yet: use scheduler='threads', or 'sync' to debug"
-    )
+def _processes(dsk, keys, **kwargs):
+    from weft import multiprocessing
+
+    return multiprocessing.get(dsk, keys, **kwargs)
 
 
 named_schedulers: dict[str, Callable] = {
@@ -549,8 +550,8 @@ named_schedulers: dict[str, Callable] = {
     "single-threaded": local.get_sync,
     "threads": threaded.get,
     "threading": threaded.get,
-    "processes": _no_processes,
-    "multiprocessing": _no_processes,
+    "processes": _processes,
+    "multiprocessing": _processes,
 }
 
 get_err_msg = """
@@ -610,6 +611,9 @@ def get_scheduler(get=None, scheduler=None, collections=None, cls=None):
             raise ValueError(get_err_msg)
     if scheduler is not None:
         return _scheduler_function(scheduler)
+    current = _cluster_scheduler()
+    if current is not None:
+        return current
     if cls is not None:
         return cls.__dask_scheduler__
     members = [c for c in collections or () if c is not None]
@@ -624,6 +628,12 @@ def get_scheduler(get=None, scheduler=None, collections=None, cls=None):
     return first
 
 
+def _cluster_scheduler():
+    """How the current client of a cluster, if there is one, computes graphs."""
+    clients = sys.modules.get("weft.distributed._client")
+    return clients.current_scheduler() if clients is not None else None
+
+
 def _scheduler_function(scheduler):
     if callable(scheduler):
         return scheduler
@@ -632,6 +642,9 @@ def _scheduler_function(scheduler):
         if name in named_schedulers:
             return named_schedulers[name]
         if name in ("dask.distributed", "weft.distributed", "distributed"):
+            current = _cluster_scheduler()
+            if current is not None:
+                return current
             raise RuntimeError(f"Requested {scheduler} scheduler but no Client active.")
         names = ", ".join(sorted(named_schedulers))
         raise ValueError(f"Expected one of [distributed, {names}], got {scheduler!r}")

@@ -37,6 +37,7 @@ pub use lower::{Lowered, layer_of, lower};
 pub use optimize::optimize;
 pub use origin::origin;
 pub use select::{Pick, Run, SelectAxis, Selection};
+pub use work::{REDUCED, decode_reduced};
 
 /// The hash that identifies a text, for tokens made by the host.
 pub fn digest(text: &str) -> u128 {

@@ -221,18 +221,33 @@ impl Object for Reduced {
         self.0.nbytes()
     }
 
-    /// Partial results are small and short-lived.
-    fn encode(&self, _sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
-        Err(CodecError::Codec("partial results stay in memory".to_owned()))
+    fn encode(&self, sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
+        let bytes = postcard::to_stdvec(&self.0).map_err(|e| CodecError::Codec(e.to_string()))?;
+        Ok(sink.write_all(&bytes)?)
     }
 
     fn decoder(&self) -> Decode {
-        |_: &mut (dyn Read + Send)| Err(CodecError::Codec("partial results stay in memory".to_owned()))
+        decode_reduced
+    }
+
+    fn wire_name(&self) -> Option<&'static str> {
+        Some(REDUCED)
     }
 
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// What other processes call [`Reduced`].
+pub const REDUCED: &str = "array-reduced";
+
+/// Reads a partial result of a reduction.
+pub fn decode_reduced(source: &mut (dyn Read + Send)) -> Result<Arc<dyn Object>, CodecError> {
+    let mut bytes = Vec::new();
+    source.read_to_end(&mut bytes)?;
+    let partial = postcard::from_bytes(&bytes).map_err(|e| CodecError::Codec(e.to_string()))?;
+    Ok(Arc::new(Reduced(partial)))
 }
 
 fn partial(value: &Value) -> Result<&Partial, TaskError> {

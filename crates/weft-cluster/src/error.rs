@@ -36,7 +36,9 @@ pub fn describe(failure: &Failure) -> String {
         Failure::Lost { last_worker } => {
             format!("its data was lost with the worker {last_worker}, and nobody knows how to make it again")
         }
-        Failure::UnknownInput { key } => format!("it reads {key}, which the scheduler does not know (any more)"),
+        Failure::UnknownInput { key } => {
+            format!("it reads {key}, which the scheduler does not know (any more)")
+        }
         Failure::Cancelled { reason } => format!("it was cancelled: {reason}"),
         Failure::Unreachable { input, tries } => {
             format!("its input {input} could not be fetched from any worker in {tries} tries")

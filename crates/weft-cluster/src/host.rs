@@ -33,7 +33,7 @@ pub trait Host: Send + Sync + 'static {
 
 /// A function, or a layer's kernel: what many tasks share.
 pub trait Program: Send + Sync + fmt::Debug {
-    fn lane(&self) -> Lane;
+    fn lane(&self, task: &Task) -> Lane;
 
     fn run(&self, task: &Task, inputs: &mut [Value]) -> Result<Value, TaskError>;
 }

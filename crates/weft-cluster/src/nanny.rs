@@ -33,8 +33,13 @@ struct State {
 
 impl Nanny {
     /// Starts `program` with `arguments` and these changes to the environment.
-    pub fn spawn(program: &str, arguments: &[String], environment: &[(String, String)]) -> Result<Nanny, ClusterError> {
-        let failed = |error: io::Error| ClusterError::Start { what: "a worker process", reason: error.to_string() };
+    pub fn spawn(
+        program: &str,
+        arguments: &[String],
+        environment: &[(String, String)],
+    ) -> Result<Nanny, ClusterError> {
+        let failed =
+            |error: io::Error| ClusterError::Start { what: "a worker process", reason: error.to_string() };
         let child = Command::new(program)
             .args(arguments)
             .envs(environment.iter().map(|(name, value)| (name, value)))

@@ -64,7 +64,8 @@ impl Peers {
             return Ok(known.clone());
         }
         let parsed: Address = address.parse()?;
-        let (tx, mut rx) = Open::call(connect(&parsed).await?, &self.0.token).await?.start::<ToPeer, FromPeer>();
+        let (tx, mut rx) =
+            Open::call(connect(&parsed).await?, &self.0.token).await?.start::<ToPeer, FromPeer>();
         let waiting: Waiting = Arc::new(Mutex::new(Some(AHashMap::new())));
         let answers = waiting.clone();
         tokio::spawn(async move {

@@ -24,8 +24,10 @@ struct Inner {
 
 impl Reactor {
     pub fn start(name: &str) -> Result<Reactor, ClusterError> {
-        let failed =
-            |error: std::io::Error| ClusterError::Start { what: "a thread for sockets", reason: error.to_string() };
+        let failed = |error: std::io::Error| ClusterError::Start {
+            what: "a thread for sockets",
+            reason: error.to_string(),
+        };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();
         let (stop, mut stopped) = watch::channel(false);

@@ -42,13 +42,28 @@ type Peer = Sender<FromScheduler>;
 
 /// What the owner of the state machine hears.
 enum Inbox {
-    Opened { connection: u32, peer: Peer },
-    Messages { connection: u32, messages: Vec<ToScheduler> },
-    Closed { connection: u32, reason: NetError },
+    Opened {
+        connection: u32,
+        peer: Peer,
+    },
+    Messages {
+        connection: u32,
+        messages: Vec<ToScheduler>,
+    },
+    Closed {
+        connection: u32,
+        reason: NetError,
+    },
     /// A nanny's word on a process of hers that has ended.
-    Exited { pid: u32, cause: Arc<str>, expected: bool },
+    Exited {
+        pid: u32,
+        cause: Arc<str>,
+        expected: bool,
+    },
     /// Time to stop waiting for a nanny.
-    Overdue { worker: WorkerId },
+    Overdue {
+        worker: WorkerId,
+    },
     Warnings(oneshot::Sender<Vec<Arc<str>>>),
     Stop(oneshot::Sender<()>),
 }
@@ -381,4 +396,3 @@ impl Owner {
 
 /// What nannies start a worker again after.
 pub(crate) const RESTART: &str = "restart";
-

@@ -60,9 +60,9 @@ pub enum FromPeer {
 impl FromPeer {
     pub fn request(&self) -> RequestId {
         match self {
-            FromPeer::Data { request, .. } | FromPeer::Busy { request } | FromPeer::Returned { request, .. } => {
-                *request
-            }
+            FromPeer::Data { request, .. }
+            | FromPeer::Busy { request }
+            | FromPeer::Returned { request, .. } => *request,
         }
     }
 }

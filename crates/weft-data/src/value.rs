@@ -37,6 +37,11 @@ pub trait Object: Any + Send + Sync + fmt::Debug {
 
     fn as_any(&self) -> &dyn Any;
 
+    /// By what other processes know how to read back what [`Object::encode`] wrote; `None`: only the host does.
+    fn wire_name(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The block of an array that it is, over the object's own memory.
     fn to_array(&self) -> Result<Arc<NdArray>, TaskError> {
         Err(TaskError::native(ErrorKind::Type, format!("expected a block of an array, got {self:?}")))

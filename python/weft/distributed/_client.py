@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
+import logging
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 from weft import _weft, config
 from weft.distributed._errors import failed
-from weft.distributed._future import Dispatcher, Future, futures_of, wait
+from weft.distributed._future import Dispatcher, Future, futures_of
 from weft.utils import funcname, parse_timedelta
 
 __all__ = ["Client", "default_client", "get_client", "worker_client"]
+
+logger = logging.getLogger("weft.distributed")
 
 #: Clients by the order in which they became the default: the last that is open counts.
 _defaults: list[weakref.ref] = []
@@ -416,7 +418,9 @@ class Client:
         handles = self._core.map(func, columns, kwargs, keys, name, pure, options)
         return [Future(handle.key, self, handle) for handle in handles]
 
-    def gather(self, futures: Any, errors: str = "raise", direct: bool | None = None, asynchronous: Any = None) -> Any:
+    def gather(
+        self, futures: Any, errors: str = "raise", direct: bool | None = None, asynchronous: Any = None
+    ) -> Any:
         """The results of futures.
 
         Parameters
@@ -593,7 +597,6 @@ class Client:
         """
         from weft.base import collections_to_dsk
         from weft.core import flatten
-        from weft.highlevelgraph import HighLevelGraph  # noqa: F401
 
         single = not isinstance(collections, (list, tuple, set, frozenset))
         many = [collections] if single else list(collections)
@@ -646,19 +649,35 @@ class Client:
         options = _options(priority, retries, workers, allow_other_workers, resources, False)
         flat: list = []
         shape = _flatten_keys(keys, flat)
+        if sync and not (self.asynchronous and _in_loop()):
+            return _fill(shape, self._values(dsk, flat, options))
         futures = self._graph_to_futures(dsk, flat, options)
-        if not sync:
-            return _fill(shape, futures)
-        if self.asynchronous and _in_loop():
-            return self._gather_nested_async(futures, shape, "raise")
+        return self._gather_nested_async(futures, shape, "raise") if sync else _fill(shape, futures)
+
+    def _values(self, graph: Any, keys: list, options: Any = None) -> list:
+        """Values of keys; of graphs with steps that no other process knows, computed here."""
+        if not isinstance(graph, _weft.Graph):
+            graph = _weft.Graph(graph)
+        try:
+            futures = self._graph_to_futures(graph, keys, options)
+        except NotImplementedError as error:
+            from weft._engine import execute
+
+            logger.info("%s: it runs on the threads of this process", error)
+            return execute(graph, keys)
         with _joining(self):
             self._core.wait([f._hold() for f in futures])
-            return _fill(shape, self._gather_now(futures, "raise"))
+            return self._gather_now(futures, "raise")
 
     # -- futures ----------------------------------------------------------------------------------
 
     def cancel(
-        self, futures: Any, asynchronous: Any = None, force: bool = False, reason: str | None = None, msg: Any = None
+        self,
+        futures: Any,
+        asynchronous: Any = None,
+        force: bool = False,
+        reason: str | None = None,
+        msg: Any = None,
     ) -> Any:
         """Gives up tasks.
 
@@ -813,7 +832,12 @@ class Client:
         return self.sync(ask)
 
     def replicate(
-        self, futures: Any, n: int | None = None, workers: Any = None, branching_factor: int = 2, **kwargs: Any
+        self,
+        futures: Any,
+        n: int | None = None,
+        workers: Any = None,
+        branching_factor: int = 2,
+        **kwargs: Any,
     ) -> Any:
         """Copies results to ``n`` workers (by default all)."""
         keys = [f.key for f in futures_of(futures)]
@@ -1180,4 +1204,3 @@ def _close_all() -> None:
 
 
 threading._register_atexit(_close_all)  # type: ignore[attr-defined]
-_ = (atexit, Hashable, wait)

@@ -146,7 +146,8 @@ class LocalCluster:
         tcp = f"tcp://{host or '127.0.0.1'}:{scheduler_port or 0}"
         listen = ["inproc://", f"unix://{self._directory}/scheduler", tcp]
         try:
-            self._server = _weft.SchedulerServer(listen, self._token, **_scheduler_settings())
+            settings = {**_scheduler_settings(), **(scheduler_kwargs or {})}
+            self._server = _weft.SchedulerServer(listen, self._token, **settings)
         except BaseException:
             shutil.rmtree(self._directory, ignore_errors=True)
             raise
@@ -168,7 +169,9 @@ class LocalCluster:
             "name": name,
             "scheduler": self._worker_address if self.processes else self._client_address,
             "public": self.scheduler_address,
-            "listen": f"unix://{self._directory}/{name}-{secrets.token_hex(4)}" if self.processes else "inproc://",
+            "listen": f"unix://{self._directory}/{name}-{secrets.token_hex(4)}"
+            if self.processes
+            else "inproc://",
             "token": self._token,
             "nthreads": self.threads_per_worker,
             "memory_limit": self.memory_limit or 0,
@@ -279,9 +282,7 @@ class LocalCluster:
 
     def __repr__(self) -> str:
         threads = len(self.workers) * self.threads_per_worker
-        return (
-            f"{type(self).__name__}({self.name}, {self.scheduler_address!r}, workers={len(self.workers)}, threads={threads})"
-        )
+        return f"{type(self).__name__}({self.name}, {self.scheduler_address!r}, workers={len(self.workers)}, threads={threads})"
 
 
 class _Process:
@@ -307,7 +308,10 @@ class _Process:
             "MKL_NUM_THREADS": os.environ.get("MKL_NUM_THREADS", "1"),
             "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1"),
         }
-        arguments = ["-c", f"import sys; sys.path[:] = {sys.path!r}\nfrom weft.distributed._worker import main; main()"]
+        arguments = [
+            "-c",
+            f"import sys; sys.path[:] = {sys.path!r}\nfrom weft.distributed._worker import main; main()",
+        ]
         self.process = _weft.Nanny(sys.executable, arguments, list(environment.items()))
 
     @property

@@ -44,7 +44,9 @@ class ClientExecutor(concurrent.futures.Executor):
         future.add_done_callback(done)
         return result
 
-    def map(self, fn: Callable[..., Any], *iterables: Iterable, timeout: Any = None, chunksize: int = 1, **_: Any) -> Iterator:  # type: ignore[override]
+    def map(
+        self, fn: Callable[..., Any], *iterables: Iterable, timeout: Any = None, chunksize: int = 1, **_: Any
+    ) -> Iterator:  # type: ignore[override]
         """Calls ``fn`` for each element; results in order."""
         import time
 

@@ -301,7 +301,9 @@ def wait(fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> An
     """
     if return_when not in ("ALL_COMPLETED", "FIRST_COMPLETED"):
         raise NotImplementedError("Only return_when='ALL_COMPLETED' and 'FIRST_COMPLETED' are supported")
-    futures = [fs] if isinstance(fs, Future) else list(fs) if isinstance(fs, (set, frozenset)) else futures_of(fs)
+    futures = (
+        [fs] if isinstance(fs, Future) else list(fs) if isinstance(fs, (set, frozenset)) else futures_of(fs)
+    )
     if not futures:
         return DoneAndNotDoneFutures(set(), set())
     first = return_when == "FIRST_COMPLETED"

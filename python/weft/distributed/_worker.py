@@ -167,9 +167,11 @@ def secede() -> None:
     ValueError
         This thread runs no task.
     """
-    if not _weft.secede_task():
+    left = _weft.secede_task()
+    if left is None:
         raise ValueError("secede() works only inside a task of a cluster")
-    get_worker().add_thread()
+    if left:
+        get_worker().add_thread()
 
 
 def rejoin() -> None:

@@ -4,6 +4,7 @@
 //! carried error, so that they are at least as accurate as NumPy's pairwise sums. Variances are
 //! merged from tiles' means and squares around them, never from squares of the data.
 
+use serde::{Deserialize, Serialize};
 use weft_data::NdArray;
 
 use super::number::with_element;
@@ -72,7 +73,7 @@ pub struct Spec {
 }
 
 /// What a cell knows of the elements it has seen. Which fields mean something is the reduction's matter.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Cell {
     /// Elements seen; those that are NaN only if they count.
     n: u64,
@@ -85,7 +86,7 @@ struct Cell {
 }
 
 /// What some elements of each cell have become.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Partial {
     cells: Vec<Cell>,
     /// Of the cells.

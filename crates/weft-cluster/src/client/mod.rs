@@ -16,8 +16,8 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 use weft_net::{Address, Open, Receiver, Sender, Token, connect};
 use weft_scheduler::message::{
-    Answer, Blob, ClientHello, ClientWelcome, CoordinateAnswer, CoordinateOp, Digest, FromClient, FutureId, Graph,
-    Key, Question, RequestId, ToClient, WorkerId,
+    Answer, Blob, ClientHello, ClientWelcome, CoordinateAnswer, CoordinateOp, Digest, FromClient, FutureId,
+    Graph, Key, Question, RequestId, ToClient, WorkerId,
 };
 
 use crate::peers::Peers;
@@ -74,7 +74,12 @@ pub enum Answered {
 }
 
 impl Client {
-    pub fn connect(address: &Address, token: Token, name: &str, within: Duration) -> Result<Client, ClusterError> {
+    pub fn connect(
+        address: &Address,
+        token: Token,
+        name: &str,
+        within: Duration,
+    ) -> Result<Client, ClusterError> {
         let reactor = Reactor::start("weft-client")?;
         let (to, with) = (address.clone(), token.clone());
         let (tx, rx) = reactor.run(async move {
@@ -164,7 +169,11 @@ impl Client {
     }
 
     /// Asks the scheduler. The answer is fetched with [`Client::answer`]; `watch` hears `token` when it is there.
-    pub fn ask(&self, question: Question, watch: Option<(Arc<Watch>, u64)>) -> Result<RequestId, ClusterError> {
+    pub fn ask(
+        &self,
+        question: Question,
+        watch: Option<(Arc<Watch>, u64)>,
+    ) -> Result<RequestId, ClusterError> {
         self.request(watch, |request| FromClient::Ask { request, question })
     }
 

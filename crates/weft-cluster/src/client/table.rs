@@ -16,9 +16,17 @@ use super::Inner;
 pub enum Status {
     Pending,
     /// The result exists; `worker` has it.
-    Done { task: TaskId, worker: WorkerId, nbytes: u64 },
-    Erred { failure: Arc<Failure> },
-    Cancelled { reason: Arc<str> },
+    Done {
+        task: TaskId,
+        worker: WorkerId,
+        nbytes: u64,
+    },
+    Erred {
+        failure: Arc<Failure>,
+    },
+    Cancelled {
+        reason: Arc<str>,
+    },
 }
 
 impl Status {

@@ -70,7 +70,12 @@ impl Data {
     }
 
     /// Keeps a value under the budget. Inside the host's lock.
-    pub(super) fn keep(&self, host: &dyn Host, value: Value, what: Arc<str>) -> Result<(Stored, u64), DataError> {
+    pub(super) fn keep(
+        &self,
+        host: &dyn Host,
+        value: Value,
+        what: Arc<str>,
+    ) -> Result<(Stored, u64), DataError> {
         if let Some(encoded) = host.small(&value) {
             let nbytes = encoded.nbytes() as u64;
             return Ok((Stored::Encoded(encoded), nbytes));

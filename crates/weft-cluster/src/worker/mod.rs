@@ -427,11 +427,8 @@ async fn heartbeat(shared: Arc<Shared>) {
     loop {
         beat.tick().await;
         let stats = shared.data.stats();
-        let memory = Memory {
-            process: resident_bytes(),
-            managed: stats.used as u64,
-            spilled: stats.on_disk as u64,
-        };
+        let memory =
+            Memory { process: resident_bytes(), managed: stats.used as u64, spilled: stats.on_disk as u64 };
         let event = Event::Heartbeat { memory, cpu_percent: 0.0, bandwidth_bytes_per_s: 0.0 };
         shared.feed_all([event, Event::Tick], Values::None, true);
     }

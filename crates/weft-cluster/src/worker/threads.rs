@@ -135,14 +135,16 @@ impl Place {
 
     /// Leaves the pool: the task goes on running, and another thread may take the place, for which the
     /// host must make one that calls [`WorkerServer::serve`].
-    pub fn secede(&self) {
+    /// False: it has left already.
+    pub fn secede(&self) -> bool {
         if SECEDED.replace(true) {
-            return;
+            return false;
         }
         let shared = &self.worker.0;
         shared.queue.state.lock().threads -= 1;
         let ran_ns = self.started.elapsed().as_nanos() as u64;
         shared.feed(Event::Seceded { execution: self.execution, ran_ns }, Values::None, true);
+        true
     }
 
     /// Waits for a place among the threads again. The thread that took its place leaves.
@@ -289,7 +291,7 @@ impl Shared {
                 Err(TaskError::native(ErrorKind::Runtime, message))
             }));
         };
-        match program.lane() {
+        match program.lane(&task) {
             Lane::Host => call(),
             Lane::Native => inside.outside(&mut call),
         }

@@ -77,7 +77,8 @@ impl PyClient {
             blob: Blob { digest, bytes: bytes.into() },
         });
         let mut functions = self.functions.lock();
-        let old = if functions.len() >= FUNCTIONS { std::mem::take(&mut *functions) } else { AHashMap::new() };
+        let old =
+            if functions.len() >= FUNCTIONS { std::mem::take(&mut *functions) } else { AHashMap::new() };
         functions.insert(address, known.clone());
         drop(functions);
         // Dropping functions may run their owners' code.
@@ -130,7 +131,9 @@ impl PyClient {
             }
             py.check_signals()?;
             if passed(until) {
-                return Err(pyo3::exceptions::PyTimeoutError::new_err("the scheduler did not answer in time"));
+                return Err(pyo3::exceptions::PyTimeoutError::new_err(
+                    "the scheduler did not answer in time",
+                ));
             }
         }
     }
@@ -233,7 +236,8 @@ impl PyClient {
     #[new]
     fn new(py: Python<'_>, scheduler: &str, token: &str, name: &str, timeout: f64) -> PyResult<Self> {
         let (to, token) = (address(scheduler)?, Token::from_secret(token));
-        let within = Duration::try_from_secs_f64(timeout).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        let within =
+            Duration::try_from_secs_f64(timeout).map_err(|e| PyValueError::new_err(e.to_string()))?;
         let client = py.detach(|| Client::connect(&to, token, name, within)).map_err(os_error)?;
         Ok(PyClient { client, functions: Mutex::default() })
     }
@@ -332,7 +336,8 @@ impl PyClient {
         let places = builder.layers(py, graph.layers())?;
         let mut handles = Vec::new();
         for key in keys_from_py(keys)? {
-            let missing = || PyKeyError::new_err(key_to_py(py, &key).map_or_else(|_| py.None(), Bound::unbind));
+            let missing =
+                || PyKeyError::new_err(key_to_py(py, &key).map_or_else(|_| py.None(), Bound::unbind));
             let (layer, index) = graph.find(&key).ok_or_else(missing)?;
             let (future, new) = self.client.future(key.clone());
             if new {
@@ -464,9 +469,7 @@ impl PyClient {
 
     fn cancel(&self, handles: Vec<PyRef<'_, Handle>>, force: bool, reason: &str) -> PyResult<()> {
         let futures = handles.iter().map(|handle| handle.0.id()).collect();
-        self.client
-            .send(FromClient::Cancel { futures, force, reason: reason.into() })
-            .map_err(os_error)?;
+        self.client.send(FromClient::Cancel { futures, force, reason: reason.into() }).map_err(os_error)?;
         for handle in &handles {
             handle.0.expect(Status::Cancelled { reason: reason.into() });
         }
@@ -490,7 +493,9 @@ impl PyClient {
 
     /// Workers: dicts of what the scheduler knows about each.
     fn workers<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        let Answer::Workers(workers) = self.question(py, Question::Workers)? else { return Err(unexpected()) };
+        let Answer::Workers(workers) = self.question(py, Question::Workers)? else {
+            return Err(unexpected());
+        };
         workers
             .into_iter()
             .map(|info| {
@@ -605,7 +610,8 @@ impl PyClient {
 
     /// Forgets all tasks; workers are told to go.
     fn restart(&self, py: Python<'_>) -> PyResult<()> {
-        let request = self.client.request(None, |request| FromClient::Restart { request }).map_err(os_error)?;
+        let request =
+            self.client.request(None, |request| FromClient::Restart { request }).map_err(os_error)?;
         self.answer(py, request).map(drop)
     }
 
@@ -713,10 +719,7 @@ impl Pending {
     }
 }
 
-fn results_to_py(
-    py: Python<'_>,
-    results: Vec<Result<Encoded, ClusterError>>,
-) -> PyResult<Bound<'_, PyList>> {
+fn results_to_py(py: Python<'_>, results: Vec<Result<Encoded, ClusterError>>) -> PyResult<Bound<'_, PyList>> {
     let list = PyList::empty(py);
     for result in results {
         match result {
@@ -781,12 +784,8 @@ fn operation(op: &str, fields: &Bound<'_, PyDict>, timeout: Option<f64>) -> PyRe
         "semaphore-acquire" => {
             CoordinateOp::SemaphoreAcquire { name: text("name")?, lease: text("lease")?, timeout_ns }
         }
-        "semaphore-renew" => {
-            CoordinateOp::SemaphoreRenew { name: text("name")?, leases: all("leases")? }
-        }
-        "semaphore-release" => {
-            CoordinateOp::SemaphoreRelease { name: text("name")?, lease: text("lease")? }
-        }
+        "semaphore-renew" => CoordinateOp::SemaphoreRenew { name: text("name")?, leases: all("leases")? },
+        "semaphore-release" => CoordinateOp::SemaphoreRelease { name: text("name")?, lease: text("lease")? },
         "semaphore-count" => CoordinateOp::SemaphoreCount { name: text("name")? },
         "semaphore-close" => CoordinateOp::SemaphoreClose { name: text("name")? },
         "event-wait" => CoordinateOp::EventWait { name: text("name")?, timeout_ns },
@@ -794,9 +793,7 @@ fn operation(op: &str, fields: &Bound<'_, PyDict>, timeout: Option<f64>) -> PyRe
         "event-clear" => CoordinateOp::EventClear { name: text("name")? },
         "event-is-set" => CoordinateOp::EventIsSet { name: text("name")? },
         "queue-open" => CoordinateOp::QueueOpen { name: text("name")?, max_len: get("maxsize")?.extract()? },
-        "queue-put" => {
-            CoordinateOp::QueuePut { name: text("name")?, item: item(&get("item")?)?, timeout_ns }
-        }
+        "queue-put" => CoordinateOp::QueuePut { name: text("name")?, item: item(&get("item")?)?, timeout_ns },
         "queue-get" => {
             CoordinateOp::QueueGet { name: text("name")?, batch: get("batch")?.extract()?, timeout_ns }
         }
@@ -829,7 +826,8 @@ fn coordinated(py: Python<'_>, answer: CoordinateAnswer) -> PyResult<Bound<'_, P
         CoordinateAnswer::Count(n) => n.into_pyobject(py)?.into_any(),
         CoordinateAnswer::Locked(names) => PyList::new(py, names.iter().map(|name| &**name))?.into_any(),
         CoordinateAnswer::Items(items) => {
-            PyList::new(py, items.iter().map(|i| item_to_py(py, i)).collect::<PyResult<Vec<_>>>()?)?.into_any()
+            PyList::new(py, items.iter().map(|i| item_to_py(py, i)).collect::<PyResult<Vec<_>>>()?)?
+                .into_any()
         }
         CoordinateAnswer::Dataset { keys, data } => {
             (keys_to_py(py, &keys)?, node_to_py(py, &data)?).into_pyobject(py)?.into_any()

@@ -79,7 +79,9 @@ pub(super) fn failure_parts<'py>(
         Failure::Raised { exception, .. } => ("raised", text, Some(PyBytes::new(py, exception))),
         Failure::KilledWorker { .. } => ("killed", text, None),
         Failure::Cancelled { .. } => ("cancelled", text, None),
-        Failure::Lost { .. } | Failure::UnknownInput { .. } | Failure::Unreachable { .. } => ("lost", text, None),
+        Failure::Lost { .. } | Failure::UnknownInput { .. } | Failure::Unreachable { .. } => {
+            ("lost", text, None)
+        }
     }
 }
 

@@ -9,16 +9,18 @@ use ahash::AHashMap;
 use bytes::Bytes;
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 use weft_data::{LayerRef, WorkRef};
 use weft_graph::{Key, Layer, Rule};
 use weft_scheduler::message::{Blob, Digest, Graph, LayerSpec, LayerWork, Payloads, TaskOptions};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::future::{future_key, future_ref};
-use super::program::{BAG, FUNCTION};
+use super::program::{ARRAYS, BAG, FUNCTION, array_layers};
 use super::{node, pickle};
+use crate::array::ArrayExpr;
 use crate::bag::{bag_work, work_to_py};
-use crate::graph::{all_layers, python_node};
+use crate::graph::{all_layers, all_layers_above, python_node};
 use crate::spec::Node;
 use weft_cluster::FutureRef;
 
@@ -34,6 +36,8 @@ pub(super) struct Builder {
     functions: AHashMap<usize, u32>,
     /// Keeps the objects in `functions` where they are.
     held: Vec<Py<PyAny>>,
+    /// The blob of the expressions that native layers were lowered from, and where each layer is among theirs.
+    recipe: Option<(u32, AHashMap<Key, u32>)>,
     /// Futures that the graph reads: they must live until it is sent.
     pub(super) reads: Vec<Arc<FutureRef>>,
 }
@@ -96,6 +100,7 @@ impl Builder {
         tops: &[LayerRef],
     ) -> PyResult<AHashMap<*const Layer<WorkRef>, u32>> {
         let mut places = AHashMap::new();
+        self.cook(py, tops)?;
         for layer in all_layers(tops) {
             let place = self.layer(py, &layer, &places)?;
             places.insert(Arc::as_ptr(&layer), place);
@@ -115,6 +120,9 @@ impl Builder {
             LayerWork::Shared { blob: self.work(BAG, &work_to_py(py, work)?)? }
         } else if python_node(layer, 0).is_some() {
             self.tasks(py, layer, &mut rule, &mut inputs)?
+        } else if let Some((blob, number)) = self.cooked(&layer.name) {
+            let payloads = Payloads::from_slices((0..layer.len()).map(|_| number.to_le_bytes()));
+            LayerWork::Each { blobs: vec![blob], payloads }
         } else if layer.work.is_alias(0) {
             let mut payload = Vec::new();
             node::write(py, &Node::Input(0), &mut payload)?;
@@ -128,6 +136,27 @@ impl Builder {
             )));
         };
         Ok(self.push(LayerSpec { name: layer.name.clone(), inputs, rule, work, options: 0 }))
+    }
+
+    /// Layers of arrays travel as the expressions that they were lowered from, once for the whole graph.
+    fn cook(&mut self, py: Python<'_>, tops: &[LayerRef]) -> PyResult<()> {
+        let made = all_layers_above(tops, |layer| weft_array::origin(layer).is_some());
+        let exprs: Vec<_> = made.iter().filter_map(|layer| weft_array::origin(layer).cloned()).collect();
+        if exprs.is_empty() {
+            return Ok(());
+        }
+        let layers = array_layers(exprs.clone())?;
+        let numbers = layers.iter().enumerate().map(|(i, layer)| (layer.name.clone(), i as u32)).collect();
+        let handles = exprs.into_iter().map(|expr| Bound::new(py, ArrayExpr::from(expr)));
+        let handles = PyList::new(py, handles.collect::<PyResult<Vec<_>>>()?)?;
+        let blob = self.work(ARRAYS, &handles)?;
+        self.recipe = Some((blob, numbers));
+        Ok(())
+    }
+
+    fn cooked(&self, name: &Key) -> Option<(u32, u32)> {
+        let (blob, numbers) = self.recipe.as_ref()?;
+        Some((*blob, *numbers.get(name)?))
     }
 
     fn work(&mut self, kind: u8, work: &Bound<'_, PyAny>) -> PyResult<u32> {
@@ -164,8 +193,7 @@ impl Builder {
                 count += 1;
                 Ok(Some(count - 1))
             };
-            let rewritten =
-                if has_future(py, node)? { with_futures(py, node, &mut future)? } else { None };
+            let rewritten = if has_future(py, node)? { with_futures(py, node, &mut future)? } else { None };
             let node = rewritten.as_ref().unwrap_or(node);
             match node {
                 Node::Call(call) if call.func.is_const() => {

@@ -8,17 +8,20 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use weft_cluster::{Encoded, Host, Program, Task};
-use weft_data::{CodecError, Lane, TaskError, Value, WorkRef};
+use weft_data::{CodecError, Lane, LayerRef, TaskError, Value, WorkRef};
 use weft_scheduler::message::Failure;
 
 use super::pickle::{self, damaged};
 use super::{node, value};
+use crate::array::{ArrayExpr, raise};
+use crate::graph::all_layers;
 use crate::spec::Node;
 use crate::task::{PyValue, error_to_py, host_error};
 
 /// What a blob begins with.
 pub(super) const FUNCTION: u8 = 0;
 pub(super) const BAG: u8 = 1;
+pub(super) const ARRAYS: u8 = 2;
 
 /// Python, for the servers of a cluster.
 pub(super) struct PyHost;
@@ -49,7 +52,8 @@ impl Host for PyHost {
                 Ok(Some((exception, text))) => Some(Failure::Raised { exception, text: text.into() }),
                 Err(_) => {
                     // Not even its description can be written.
-                    let text = error.get_type(py).name().map_or_else(|_| "an error".into(), |n| n.to_string());
+                    let text =
+                        error.get_type(py).name().map_or_else(|_| "an error".into(), |n| n.to_string());
                     Some(Failure::Raised { exception: Bytes::new(), text: text.into() })
                 }
             }
@@ -91,6 +95,10 @@ impl Host for PyHost {
 /// An exception as bytes and as text; `None`: it asks to be run elsewhere.
 fn dump_error(py: Python<'_>, error: &PyErr) -> PyResult<Option<(Bytes, String)>> {
     static DUMP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    // Which the exception itself may not know yet.
+    if let Some(traceback) = error.traceback(py) {
+        error.value(py).setattr(pyo3::intern!(py, "__traceback__"), traceback)?;
+    }
     let dumped = DUMP.import(py, "weft.distributed._errors", "dump")?.call1((error.value(py),))?;
     if dumped.is_none() {
         return Ok(None);
@@ -104,8 +112,45 @@ fn read_program(py: Python<'_>, mut blob: Bytes) -> PyResult<Arc<dyn Program>> {
     Ok(match kind {
         FUNCTION => Arc::new(Function(pickle::from_bytes(py, &mut blob)?.unbind())),
         BAG => shared(crate::bag::work_from_py(&pickle::from_bytes(py, &mut blob)?)?),
+        ARRAYS => {
+            let exprs = pickle::from_bytes(py, &mut blob)?;
+            let exprs: Vec<PyRef<'_, ArrayExpr>> = exprs.extract()?;
+            let layers = array_layers(exprs.iter().map(|expr| expr.expr.clone()).collect())?;
+            Arc::new(Recipe(layers.iter().map(|layer| layer.work.clone()).collect()))
+        }
         _ => return Err(damaged()),
     })
+}
+
+/// The layers that expressions of arrays come to, in an order that is the same in all processes.
+pub(super) fn array_layers(exprs: Vec<weft_array::Expr>) -> PyResult<Vec<LayerRef>> {
+    let lowered = weft_array::lower(&exprs).map_err(raise)?;
+    let tops: Vec<LayerRef> = lowered.iter().flat_map(weft_array::Lowered::layers).collect();
+    Ok(all_layers(&tops))
+}
+
+/// Layers that were lowered here from expressions that came: a task's payload says which one it is of.
+#[derive(Debug)]
+struct Recipe(Vec<WorkRef>);
+
+impl Recipe {
+    fn work(&self, task: &Task) -> Option<&WorkRef> {
+        let number = <[u8; 4]>::try_from(task.payload.as_ref()).ok()?;
+        self.0.get(u32::from_le_bytes(number) as usize)
+    }
+}
+
+impl Program for Recipe {
+    fn lane(&self, task: &Task) -> Lane {
+        self.work(task).map_or(Lane::Host, |work| work.lane())
+    }
+
+    fn run(&self, task: &Task, inputs: &mut [Value]) -> Result<Value, TaskError> {
+        match self.work(task) {
+            Some(work) => work.run(task.index, inputs),
+            None => Err(host_error(damaged())),
+        }
+    }
 }
 
 /// A task whose payload says all.
@@ -113,7 +158,7 @@ fn read_program(py: Python<'_>, mut blob: Bytes) -> PyResult<Arc<dyn Program>> {
 struct Whole;
 
 impl Program for Whole {
-    fn lane(&self) -> Lane {
+    fn lane(&self, _: &Task) -> Lane {
         Lane::Host
     }
 
@@ -143,7 +188,7 @@ impl fmt::Debug for Function {
 }
 
 impl Program for Function {
-    fn lane(&self) -> Lane {
+    fn lane(&self, _: &Task) -> Lane {
         Lane::Host
     }
 
@@ -178,7 +223,7 @@ fn shared(work: WorkRef) -> Arc<dyn Program> {
 }
 
 impl Program for Shared {
-    fn lane(&self) -> Lane {
+    fn lane(&self, _: &Task) -> Lane {
         self.0.lane()
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
 use weft_cluster::Encoded;
-use weft_data::{CodecError, TaskError, Value};
+use weft_data::{CodecError, Decode, ErrorKind, TaskError, Value};
 
 use super::pickle::{self, damaged};
 use crate::task::{PyValue, host_error, value_to_py};
@@ -19,6 +19,8 @@ pub(crate) const BYTES: u8 = 6;
 pub(crate) const PICKLE: u8 = 7;
 /// `Value::Bytes`, which only native tasks make.
 pub(crate) const RAW: u8 = 8;
+/// An object of a native kernel: its name, then what it wrote.
+pub(crate) const NATIVE: u8 = 9;
 
 /// Texts and bytes up to this length are kept as bytes.
 const SMALL_BYTES: usize = 512;
@@ -52,7 +54,11 @@ pub(crate) fn scalar(object: &Bound<'_, PyAny>, bytes: &mut Vec<u8>) -> Option<u
 }
 
 /// The object that [`scalar`] wrote; `None`: the form is another.
-pub(crate) fn scalar_to_py<'py>(py: Python<'py>, form: u8, bytes: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
+pub(crate) fn scalar_to_py<'py>(
+    py: Python<'py>,
+    form: u8,
+    bytes: &[u8],
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     let number = || <[u8; 8]>::try_from(bytes).map_err(|_| damaged());
     Ok(Some(match form {
         NONE => py.None().into_bound(py),
@@ -98,6 +104,12 @@ pub(crate) fn encode(py: Python<'_>, value: &Value) -> Result<Encoded, CodecErro
         Value::Bytes(bytes) => {
             Ok(Encoded { form: RAW, head: Bytes::new(), buffers: vec![Bytes::from_owner(bytes.clone())] })
         }
+        Value::Object(object) if object.wire_name().is_some() => {
+            let mut bytes = Vec::new();
+            object.encode(&mut bytes)?;
+            let name = Bytes::from_static(object.wire_name().unwrap_or_default().as_bytes());
+            Ok(Encoded { form: NATIVE, head: name, buffers: vec![bytes.into()] })
+        }
         value => value_to_py(py, value).and_then(|object| encode_object(&object)).map_err(|error| {
             CodecError::Codec(format!("a result cannot be sent to another process: {error}"))
         }),
@@ -112,12 +124,23 @@ pub(crate) fn to_py<'py>(py: Python<'py>, encoded: &Encoded) -> PyResult<Bound<'
     }
 }
 
+/// How to read a native object, by its name.
+fn decoder(name: &[u8]) -> Option<Decode> {
+    (name == weft_array::REDUCED.as_bytes()).then_some(weft_array::decode_reduced as Decode)
+}
+
 pub(crate) fn decode(py: Python<'_>, encoded: &Encoded) -> Result<Value, TaskError> {
     match encoded.form {
         RAW => match encoded.buffers.first() {
             Some(bytes) => Ok(Value::Bytes(bytes.as_ref().into())),
             None => Err(host_error(damaged())),
         },
+        NATIVE => {
+            let decode = decoder(&encoded.head).ok_or_else(|| host_error(damaged()))?;
+            let bytes = encoded.buffers.first().ok_or_else(|| host_error(damaged()))?;
+            let object = decode(&mut bytes.as_ref());
+            object.map(Value::Object).map_err(|e| TaskError::native(ErrorKind::Value, e.to_string()))
+        }
         _ => to_py(py, encoded).map(|object| PyValue::value(object.unbind())).map_err(host_error),
     }
 }

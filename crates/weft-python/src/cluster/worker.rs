@@ -117,12 +117,12 @@ fn current_task(py: Python<'_>) -> PyResult<Option<(Bound<'_, PyAny>, String)>> 
     Ok(Some((key_to_py(py, &place.task.key)?, place.worker().address().to_string())))
 }
 
-/// Takes the task of this thread out of the pool; the caller starts a thread in its place.
+/// Takes the task of this thread out of the pool, and says whether it was in: then the caller starts a thread in
+/// its place. None: this thread runs no task.
 #[pyfunction]
-fn secede_task(py: Python<'_>) -> bool {
-    let Some(place) = Place::current() else { return false };
-    py.detach(|| place.secede());
-    true
+fn secede_task(py: Python<'_>) -> Option<bool> {
+    let place = Place::current()?;
+    Some(py.detach(|| place.secede()))
 }
 
 /// Waits for a place in the pool again.

@@ -1,0 +1,103 @@
+"""``scheduler="processes"``: warm worker processes on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import traceback
+
+import pytest
+
+import weft
+import weft.bag as db
+import weft.multiprocessing
+from weft import delayed
+from weft.distributed import KilledWorker
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_processes():
+    with weft.config.set(num_workers=2):
+        yield
+    weft.multiprocessing.close()
+
+
+def inc(x):
+    return x + 1
+
+
+def fail():
+    raise LookupError("not here")
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_tasks_run_elsewhere_and_processes_stay():
+    pids = [delayed(os.getpid, pure=False)() for _ in range(20)]
+    first = set(weft.compute(*pids, scheduler="processes"))
+    again = set(weft.compute(*pids, scheduler="processes"))
+    assert os.getpid() not in first | again
+    assert len(first | again) <= 2
+
+
+def test_values_and_shapes():
+    dsk = {"x": 1, "y": (inc, "x"), "z": (sum, ["x", "y"])}
+    assert weft.multiprocessing.get(dsk, "z") == 3
+    assert weft.multiprocessing.get(dsk, [["y"], "x"]) == ((2,), 1)
+    assert db.range(100, npartitions=4).map(inc).sum().compute(scheduler="processes") == 5050
+    with pytest.raises(KeyError):
+        weft.multiprocessing.get(dsk, "nowhere")
+
+
+def test_functions_of_this_file_and_closures_travel():
+    k = 10
+    assert delayed(lambda x: x + k)(1).compute(scheduler="processes") == 11
+
+
+def test_errors_have_the_remote_traceback():
+    with pytest.raises(LookupError, match="not here") as caught:
+        delayed(fail)().compute(scheduler="processes")
+    assert any(frame.name == "fail" for frame in traceback.extract_tb(caught.value.__traceback__))
+
+
+def test_a_killed_process_is_an_error_that_names_the_task():
+    with pytest.raises(KilledWorker, match=r"die.*SIGKILL"):
+        delayed(die)().compute(scheduler="processes")
+    assert delayed(inc)(1).compute(scheduler="processes") == 2
+
+
+def test_what_cannot_be_pickled():
+    import threading
+
+    with pytest.raises(TypeError, match="lock"):
+        delayed(threading.Lock)().compute(scheduler="processes")
+    with pytest.raises(TypeError, match="lock"):
+        delayed(inc)(threading.Lock()).compute(scheduler="processes")
+    assert delayed(inc)(1).compute(scheduler="processes") == 2
+
+
+@pytest.mark.parametrize("guard", [True, False])
+def test_programs_with_and_without_a_guard(tmp_path, guard):
+    body = "print(delayed(double)(21).compute(scheduler='processes', num_workers=1))"
+    head = "if __name__ == '__main__':\n    " if guard else ""
+    script = tmp_path / "program.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            from weft import delayed
+            print("main")
+            def double(x):
+                return 2 * x
+            """
+        )
+        + head
+        + body
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    # Once: workers do not import the program.
+    assert (done.stdout, done.stderr) == ("main\n42\n", "")
