@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 import weft
 import weft.array as da
 import weft.bag as db

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from weft.distributed import Event, Lock, MultiLock, Pub, Queue, Semaphore, Sub, Variable
 
 

@@ -10,7 +10,6 @@ import traceback
 
 import numpy as np
 import pytest
-
 from weft.distributed import (
     CancelledError,
     Client,

@@ -10,7 +10,6 @@ import textwrap
 import traceback
 
 import pytest
-
 import weft
 import weft.bag as db
 import weft.multiprocessing

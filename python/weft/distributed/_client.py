@@ -278,7 +278,7 @@ class Client:
         if futures:
             try:
                 await asyncio.wait_for(done, seconds(timeout))
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 raise TimeoutError(f"{len(futures)} futures were not done within {timeout} s") from None
 
     def _gather_now(self, futures: list[Future], errors: str) -> list:

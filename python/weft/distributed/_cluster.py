@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 import weakref
 from typing import Any
 
@@ -156,8 +157,8 @@ class LocalCluster:
         _open.add(self)
         try:
             self.scale(n_workers)
-            if n_workers:
-                self._wait_for_first()
+            if self.processes:
+                self._wait_for_processes()
         except BaseException:
             self.close()
             raise
@@ -212,11 +213,13 @@ class LocalCluster:
                 worker.close("the cluster was made smaller")
         return _Done() if self.asynchronous else None
 
-    def _wait_for_first(self) -> None:
-        """A worker that cannot start at all is an error here and not a wait for ever."""
-        if self.processes:
-            for worker in list(self.workers.values()):
-                worker.check()
+    def _wait_for_processes(self) -> None:
+        """Until all workers are there. One that cannot start is an error and not a wait for ever."""
+        with _quiet_client(self) as client:
+            while len(client._core.workers()) < len(self.workers):
+                for worker in list(self.workers.values()):
+                    worker.check()
+                time.sleep(0.002)
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -294,6 +297,7 @@ class _Process:
         self._cluster = weakref.ref(cluster)
         self._scheduler = cluster._server
         self._restarts = 0
+        self._cause = ""
         self._lock = threading.Lock()
         self._spawn(cluster)
         self._thread = threading.Thread(target=self._watch, name=f"weft-nanny-{name}", daemon=True)
@@ -320,10 +324,9 @@ class _Process:
         return self.process.pid
 
     def check(self) -> None:
-        """Raises if the process has ended at once."""
-        ended = self.process.wait(0)
-        if ended is not None:
-            raise RuntimeError(f"a worker could not be started: its process {ended[0]}")
+        """Raises if the process ends again and again."""
+        if self._restarts > 2:
+            raise RuntimeError(f"worker {self.name} cannot be started: its process {self._cause}")
 
     def _watch(self) -> None:
         from weft.distributed._worker import RESTART
@@ -338,6 +341,7 @@ class _Process:
             with self._lock:
                 again = not self.closing and not clean and cluster is not None and cluster.status == "running"
                 self._restarts += not restart
+                self._cause = cause
                 if not again or self._restarts > _MAX_RESTARTS:
                     return
                 if not restart:

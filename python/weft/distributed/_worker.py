@@ -262,7 +262,9 @@ def main() -> None:
     try:
         worker = Worker(spec)
     except OSError as error:
-        # The cluster may have been closed while this process started.
+        if not os.path.exists(spec["cleanup"][0]):
+            # The cluster was closed while this process started.
+            os._exit(0)
         sys.exit(f"this worker cannot reach its scheduler: {error}")
     current = worker
     worker._server.exit_with_input(spec["cleanup"])
