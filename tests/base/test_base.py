@@ -139,8 +139,7 @@ def test_schedulers_by_name():
         x.compute(scheduler=3)
     with pytest.raises(RuntimeError, match="no Client"):
         x.compute(scheduler="distributed")
-    with pytest.raises(NotImplementedError, match="processes"):
-        x.compute(scheduler="processes")
+    assert get_scheduler(scheduler="processes") is get_scheduler(scheduler="multiprocessing")
 
 
 def test_schedulers_by_function_and_pool():
