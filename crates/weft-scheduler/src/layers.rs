@@ -391,7 +391,8 @@ impl Prefixes {
     /// Takes a run into account; true if it is the first of its prefix.
     pub fn finished(&mut self, at: u32, duration_ns: Nanos, nbytes: u64, type_name: &Arc<str>) -> bool {
         let prefix = &mut self.entries[at as usize];
-        let us = u32::try_from(duration_ns / 1000).unwrap_or(u32::MAX);
+        // At least something: whoever sends by estimates must come to an end.
+        let us = u32::try_from(duration_ns / 1000).unwrap_or(u32::MAX).max(1);
         prefix.finished += 1;
         // A plain mean first, then one that follows what changes.
         let weight = prefix.finished.min(16) as f64;

@@ -84,6 +84,9 @@ impl Scheduler {
         self.step(slot, State::Unrunnable, Cause::NoWorker, NIL);
         self.tasks[slot].position = self.unrunnable.len() as u32;
         self.unrunnable.push(slot);
+        if self.config.no_workers_timeout_ns.is_some() {
+            self.unrunnable_since.entry(self.tasks.id(slot)).or_insert(self.now);
+        }
     }
 
     /// Workers have changed: what could not run may run now.
@@ -96,15 +99,14 @@ impl Scheduler {
 
     pub(crate) fn unrunnable_on_time(&mut self) {
         let Some(timeout) = self.config.no_workers_timeout_ns else { return };
-        let late: Vec<u32> = self
-            .unrunnable
-            .iter()
-            .copied()
-            .filter(|&slot| {
-                let since = self.story.of(slot, self.tasks[slot].generation).last().map(|step| step.at_ns);
-                since.is_some_and(|since| since + timeout <= self.now)
-            })
-            .collect();
+        let (tasks, now) = (&self.tasks, self.now);
+        let mut late = Vec::new();
+        self.unrunnable_since.retain(|&id, since| {
+            let slot = tasks.find(id).filter(|&slot| tasks[slot].state == State::Unrunnable);
+            late.extend(slot.filter(|_| *since + timeout <= now));
+            slot.is_some()
+        });
+        late.sort_unstable();
         for slot in late {
             let reason = "no worker that may run it has come in time".into();
             self.fail(slot, std::sync::Arc::new(crate::message::Failure::Cancelled { reason }));

@@ -224,7 +224,8 @@ impl Scheduler {
                 if has <= mean + mean / 20 {
                     break;
                 }
-                if only.as_ref().is_some_and(|only| !only.contains(&slot)) || size == 0 {
+                if only.as_ref().is_some_and(|only| !only.contains(&slot)) || size == 0 || self.is_actor(slot)
+                {
                     continue;
                 }
                 let Some(to) = (0..from).min_by_key(|&i| nbytes[i]) else { break };
@@ -300,12 +301,20 @@ impl Scheduler {
         self.transfers.retiring = retiring;
     }
 
+    pub(crate) fn is_actor(&self, slot: u32) -> bool {
+        self.layers.get(self.tasks[slot].layer).options.actor
+    }
+
     /// Moves on with the handing over of a worker's results; true when there is nothing left of it.
     fn hand_over(&mut self, worker: u32) -> bool {
         let Some(entry) = self.worker(worker) else { return true };
         let mut done = entry.processing.is_empty();
         let slots: Vec<u32> = self.replicas.lefts(entry.replicas).take(MAX_MOVES).collect();
         for slot in slots {
+            if self.is_actor(slot) {
+                // It cannot move, and goes with its worker.
+                continue;
+            }
             let elsewhere = self
                 .replicas
                 .rights(self.tasks[slot].replicas)

@@ -9,8 +9,8 @@ use crate::event::{Action, Config, Event};
 use crate::layers::{Index, Layers, Prefixes};
 use crate::links::{Links, NIL};
 use crate::message::{
-    ClientId, Failure, FromClient, FromWorker, FutureId, Key, Nanos, Peer, ToClient, ToWorker, WorkerHello,
-    WorkerId, WorkerStatus, WorkerWelcome,
+    ClientId, Failure, FromClient, FromWorker, FutureId, Key, Nanos, Peer, TaskId, ToClient, ToWorker,
+    WorkerHello, WorkerId, WorkerStatus, WorkerWelcome,
 };
 use crate::plan::Plan;
 use crate::queue::Queue;
@@ -54,6 +54,8 @@ pub struct Scheduler {
 
     pub(crate) queue: Queue,
     pub(crate) unrunnable: Vec<u32>,
+    /// Since when, if there is a limit to it.
+    pub(crate) unrunnable_since: AHashMap<TaskId, Nanos>,
     /// Worklists of [`Scheduler::settle`].
     pub(crate) needed: Vec<u32>,
     pub(crate) loose: Vec<u32>,
@@ -136,6 +138,7 @@ impl Scheduler {
             clients,
             queue: Queue::default(),
             unrunnable: Vec::new(),
+            unrunnable_since: AHashMap::new(),
             needed: Vec::new(),
             loose: Vec::new(),
             ready: Vec::new(),
@@ -172,8 +175,10 @@ impl Scheduler {
             Event::ClientLost { client } => self.client_lost(client),
             Event::Tick => {}
         }
-        self.on_time();
         self.settle();
+        if self.on_time() {
+            self.settle();
+        }
     }
 
     /// Takes in a graph that was planned elsewhere.
@@ -185,8 +190,10 @@ impl Scheduler {
             Some(Client { parked: Some(parked), .. }) => parked.later.push_back(Later::Plan(plan)),
             Some(_) => self.graph(client, plan),
         }
-        self.on_time();
         self.settle();
+        if self.on_time() {
+            self.settle();
+        }
     }
 
     /// Everything that is to be done because of the events since the last time.
@@ -221,17 +228,21 @@ impl Scheduler {
         [balance, self.recovering_until, self.coordination_wake_ns].into_iter().flatten().min()
     }
 
-    fn on_time(&mut self) {
-        self.coordination_on_time();
+    /// Does what is due; true if anything was. Tables are settled before.
+    fn on_time(&mut self) -> bool {
+        let mut due = self.coordination_on_time();
         if self.recovering_until.is_some_and(|until| until <= self.now) {
             self.end_recovery();
+            due = true;
         }
         if self.now >= self.last_balance_ns + crate::steal::INTERVAL_NS {
             self.last_balance_ns = self.now;
             self.balance();
             self.transfers_on_time();
             self.unrunnable_on_time();
+            due = true;
         }
+        due
     }
 
     pub(crate) fn worker(&self, worker: u32) -> Option<&Worker> {
@@ -404,13 +415,7 @@ impl Scheduler {
         self.update_open(w);
     }
 
-    fn worker_lost(
-        &mut self,
-        w: u32,
-        cause: &Arc<str>,
-        executing: Option<&[crate::message::TaskId]>,
-        expected: bool,
-    ) {
+    fn worker_lost(&mut self, w: u32, cause: &Arc<str>, executing: Option<&[TaskId]>, expected: bool) {
         if self.worker(w).is_none() {
             return;
         }
@@ -466,13 +471,8 @@ impl Scheduler {
     /// Which tasks may have been running when a worker died. If nobody says: those that its last heartbeat
     /// named, those that left its threads, and the first in the order in which workers run them. Many more were
     /// sent ahead, and must not be blamed each time.
-    fn suspects(
-        &self,
-        w: u32,
-        processing: &[u32],
-        executing: Option<&[crate::message::TaskId]>,
-    ) -> AHashSet<u32> {
-        let find = |tasks: &[crate::message::TaskId]| -> AHashSet<u32> {
+    fn suspects(&self, w: u32, processing: &[u32], executing: Option<&[TaskId]>) -> AHashSet<u32> {
+        let find = |tasks: &[TaskId]| -> AHashSet<u32> {
             tasks.iter().filter_map(|&task| self.tasks.find(task)).collect()
         };
         if let Some(executing) = executing {

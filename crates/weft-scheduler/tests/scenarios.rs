@@ -545,3 +545,77 @@ fn what_stale_workers_say_is_ignored() {
     c.worker(new[0].0, FromWorker::Replicated { tasks: vec![new[0].1.task] });
     assert_eq!(c.scheduler.usage().tasks, 0);
 }
+
+#[test]
+fn what_no_worker_may_run_fails_in_time_if_asked() {
+    let timeout = 5000 * MS;
+    let mut c = Cluster::new(Config { no_workers_timeout_ns: Some(timeout), ..Config::default() });
+    c.join(0, 1, &[]);
+    c.submit(&[("t", &[])], TaskOptions { workers: vec!["nobody".into()], ..TaskOptions::default() });
+    c.now += timeout / 2;
+    // Workers that come and may not run it do not begin the wait anew.
+    c.join(1, 1, &[]);
+    c.now += timeout / 2;
+    c.handle(Event::Tick);
+    assert_eq!(failures(&c.hear().1).len(), 1);
+}
+
+#[test]
+fn actors_stay_and_are_not_made_twice() {
+    let mut c = Cluster::with_workers(2, 1);
+    c.submit(&[("a", &[])], TaskOptions { actor: true, ..TaskOptions::default() });
+    let running = c.assigned();
+    c.finish(&running[0], 1);
+    c.hear();
+    c.client(1, FromClient::Rebalance { request: RequestId(1), keys: vec![], workers: vec![] });
+    assert!(c.hear().0.is_empty());
+    c.lose(running[0].0, None);
+    let (said, heard) = c.hear();
+    assert!(said.is_empty());
+    assert!(matches!(&*failures(&heard)[0].1, Failure::Lost { .. }));
+}
+
+#[test]
+fn a_restart_forgets_everything() {
+    let mut c = Cluster::with_workers(2, 1);
+    c.submit(&[("a", &[]), ("b", &["a"]), ("x", &[])], TaskOptions::default());
+    let running = c.assigned();
+    c.finish(&running[0], 1);
+    c.hear();
+    c.client(1, FromClient::Restart { request: RequestId(1) });
+    let (_, heard) = c.hear();
+    let cancelled: usize = heard
+        .iter()
+        .map(|(_, message)| if let ToClient::Cancelled { futures, .. } = message { futures.len() } else { 0 })
+        .sum();
+    assert_eq!(cancelled, 3);
+    assert_eq!(c.scheduler.usage().tasks, 0);
+}
+
+#[test]
+fn a_graph_waits_for_its_functions_and_what_follows_waits_for_it() {
+    use weft_scheduler::message::{Blob, Digest};
+    let mut c = Cluster::with_workers(1, 1);
+    let rule = Rule::Single { reads: vec![] };
+    let work = LayerWork::Shared { blob: 0 };
+    let layer = LayerSpec { name: "t".into(), inputs: vec![], rule, work, options: 0 };
+    let want = Want { future: FutureId(7), layer: 0, index: 0 };
+    let graph =
+        Graph { digests: vec![Digest(5)], layers: vec![layer], wants: vec![want], ..Graph::default() };
+    c.client(0, FromClient::Graph(graph));
+    assert!(matches!(&c.hear().1[..], [(0, ToClient::NeedBlobs { digests })] if *digests == [Digest(5)]));
+    // Said while the graph waits: heard after it.
+    c.client(0, FromClient::Want { futures: vec![(FutureId(8), "t".into())] });
+    c.client(0, FromClient::Release { futures: vec![FutureId(7)] });
+    assert_eq!(c.scheduler.usage().tasks, 0);
+    let blob = Blob { digest: Digest(5), bytes: b"function".to_vec().into() };
+    c.client(0, FromClient::Blobs { blobs: vec![blob.clone()] });
+    let (said, _) = c.hear();
+    let [(0, ToWorker::Compute(compute))] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(compute.blobs, [blob]);
+    assert_eq!((c.scheduler.usage().wants, c.scheduler.usage().blobs), (1, 1));
+    c.client(0, FromClient::Release { futures: vec![FutureId(8)] });
+    assert_eq!((c.scheduler.usage().tasks, c.scheduler.usage().blobs), (0, 0));
+    let (said, _) = c.hear();
+    assert!(said.iter().any(|(_, message)| matches!(message, ToWorker::ForgetBlobs { .. })), "{said:?}");
+}

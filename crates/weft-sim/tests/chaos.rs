@@ -89,6 +89,22 @@ fn all_at_once() {
     });
 }
 
+#[test]
+fn larger_clusters_with_larger_graphs() {
+    let trouble = Trouble { deaths: 20, breaks: 10, partitions: 20, busy: 5, ..Trouble::default() };
+    seeds(12, |seed| Options {
+        seed,
+        n_workers: 24,
+        max_threads: 5,
+        n_clients: 4,
+        n_steps: 10,
+        max_tasks: 150,
+        max_nbytes: 8 << 20,
+        trouble,
+        ..Options::default()
+    });
+}
+
 /// What the simulation never reaches it does not test.
 #[test]
 fn every_change_of_state_comes_up() {

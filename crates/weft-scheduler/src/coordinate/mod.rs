@@ -294,12 +294,15 @@ impl Scheduler {
         self.coordination_wake_ns = self.coordination.next_wake_ns();
     }
 
-    pub(crate) fn coordination_on_time(&mut self) {
+    /// True if anything was due.
+    pub(crate) fn coordination_on_time(&mut self) -> bool {
         let now = self.now;
-        if self.coordination_wake_ns.is_some_and(|wake| wake <= now) {
+        let due = self.coordination_wake_ns.is_some_and(|wake| wake <= now);
+        if due {
             self.coordination.on_time(now);
             self.carry_out();
         }
+        due
     }
 
     pub(crate) fn coordination_client_lost(&mut self, client: u32) {
