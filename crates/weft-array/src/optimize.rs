@@ -83,7 +83,7 @@ enum Task {
 fn rewrite(expr: &Expr) -> Result<Option<Expr>> {
     match expr.op() {
         Op::Transpose(order) => turned(expr, order),
-        Op::Select(selection) => match &expr.inputs()[..] {
+        Op::Select(selection) => match expr.inputs() {
             [input] => selected(expr, selection, input),
             _ => Ok(None),
         },

@@ -111,6 +111,17 @@ pub(crate) fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Scalar> {
     Err(PyNotImplementedError::new_err(format!("no kernel computes with a {class}")))
 }
 
+/// Chunks as tuples of ints (NaN where an extent is unknown), and what they add up to along each axis (None:
+/// unknown). Raises `ValueError` for what is no extent.
+#[pyfunction]
+fn array_settle_chunks<'py>(
+    py: Python<'py>,
+    chunks: &Bound<'py, PyAny>,
+) -> PyResult<(Bound<'py, PyTuple>, Vec<weft_array::Size>)> {
+    let chunks = chunks_from_py(chunks)?;
+    Ok((chunks_to_py(py, &chunks)?, chunks.shape()))
+}
+
 /// What steps a rechunk takes: the chunks after each. Extents are known.
 #[pyfunction]
 fn array_plan_rechunk(
@@ -154,6 +165,7 @@ fn array_count_pieces(old: Vec<Sizes>, new: Vec<Sizes>) -> usize {
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(array_settle_chunks, module)?)?;
     module.add_function(wrap_pyfunction!(array_plan_rechunk, module)?)?;
     module.add_function(wrap_pyfunction!(array_join_chunks, module)?)?;
     module.add_function(wrap_pyfunction!(array_split_chunks, module)?)?;

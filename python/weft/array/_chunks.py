@@ -12,6 +12,7 @@ import numpy as np
 
 from weft import config
 from weft._formats import parse_bytes
+from weft._weft import array_settle_chunks
 
 NO_CHUNKS = (
     "You must specify a chunks= keyword argument.\nThis specifies the chunksize of your array blocks: "
@@ -164,19 +165,15 @@ def normalize_chunks(
             )
     if not any(isinstance(c, (tuple, list)) for c in chunks) and chunks and shape is None:
         raise ValueError(f"chunks {chunks} say nothing without a shape")
-    chunks = tuple(
-        tuple(int(n) if is_known(n) and float(n).is_integer() else n for n in axis) for axis in chunks
-    )
+    chunks, totals = array_settle_chunks(chunks)
     if shape is not None:
-        for axis, n in zip(chunks, shape):
-            if is_known(n) and all(map(is_known, axis)) and sum(axis) != n:
+        for total, n in zip(totals, shape):
+            if is_known(n) and total is not None and total != n:
                 raise ValueError(f"Chunks do not add up to shape. Got chunks={chunks}, shape={shape}")
-            if is_known(n) != all(map(is_known, axis)):
+            if is_known(n) != (total is not None):
                 raise ValueError(
                     f"Chunks do not add up to shape. Got chunks={chunks}, shape={shape}: some sizes are unknown"
                 )
-    if any(n < 0 for axis in chunks for n in axis if is_known(n)):
-        raise ValueError(f"chunk sizes must not be negative: {chunks}")
     return chunks
 
 

@@ -264,7 +264,7 @@ def arange(start: Any, step: Any, num: int, chunks: Any, dtype: np.dtype) -> Any
             info = np.iinfo(dtype)
             if not (info.min <= min(start, last) and max(start, last) <= info.max and abs(step) < 2**63):
                 return None
-        elif abs(start) >= 2**24 or abs(last) >= 2**24:
+        elif max(abs(start), abs(last)) >= 2 ** np.finfo(dtype).nmant:
             return None
     elif dtype == np.float64 and isinstance(start, (int, float)) and isinstance(step, (int, float)):
         # NumPy takes the distance of the first two numbers.

@@ -41,18 +41,16 @@ def wrapped(
     dtype = np.dtype(dtype)
     chunks = normalize_chunks(chunks, shape, dtype=dtype)
     prefix = funcname(func)
-    given = name
+    if meta is None and shape and not kwargs:
+        made = _native.fill(func, args, chunks, dtype, prefix)
+        if made is not None:
+            return made if name is None else Array._of(made._expr.rename(name), made._meta)
     if name is None:
         name = (
             f"{prefix}_like-{tokenize(func, shape, chunks, dtype, args, kwargs, meta)}"
             if meta is not None
             else f"{prefix}-{tokenize(func, shape, chunks, dtype, args, kwargs)}"
         )
-        name = name.replace("_like-", "-", 1) if meta is None else name
-    if meta is None and shape and not kwargs:
-        made = _native.fill(func, args, chunks, dtype, prefix)
-        if made is not None:
-            return made if given is None else Array._of(made._expr.rename(name), made._meta)
     meta = (
         meta_from_array(meta, len(chunks), dtype) if meta is not None else np.empty((0,) * len(shape), dtype)
     )

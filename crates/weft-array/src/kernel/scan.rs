@@ -86,9 +86,10 @@ fn run<T: Running>(spec: Scan, block: &NdArray, carry: Option<&NdArray>) -> Opti
                 // SAFETY: as above.
                 unsafe { out.add(first).write(start) };
             }
-            for at in slab + inner..slab + n * inner {
+            for (i, &x) in values[slab..slab + n * inner].iter().enumerate().skip(inner) {
+                let at = slab + i;
                 // SAFETY: as above; the element before along the axis has been written.
-                unsafe { out.add(at).write(fold(out.add(at - inner).read(), values[at])) };
+                unsafe { out.add(at).write(fold(out.add(at - inner).read(), x)) };
             }
         }
     }
