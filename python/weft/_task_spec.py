@@ -700,28 +700,35 @@ def call_with(func, /, *args, **kwargs):
     return func(*args, **kwargs)
 
 
-def native_task(key, name, index, inputs):
+def native_task(key, name, index, inputs, call=None):
     """How a task shows itself that Rust does."""
-    return Task(key, NativeStep(name, index), *[TaskRef(k) for k in inputs])
+    return Task(key, NativeStep(name, index, call), *[TaskRef(k) for k in inputs])
 
 
 class NativeStep:
-    """A step that only weft's engine can run, by name and number."""
+    """A step that Rust does, by name and number; weft's engine runs it without making Python objects of its inputs."""
 
-    __slots__ = ("__name__", "index")
+    __slots__ = ("__name__", "call", "index")
 
-    def __init__(self, name, index):
+    def __init__(self, name, index, call=None):
         self.__name__ = name
         self.index = index
+        self.call = call
 
     def __call__(self, *args):
-        raise TypeError(
-            f"the step {self.__name__!r} is a native kernel: compute the collection on weft instead of "
-            "calling its tasks"
-        )
+        if self.call is None:
+            raise TypeError(
+                f"the step {self.__name__!r} is a native kernel that did not travel here: compute the collection "
+                "on weft instead of calling its tasks"
+            )
+        return self.call(*args)
+
+    def __dask_tokenize__(self):
+        return (self.__name__, self.index, None if self.call is None else self.call.token)
 
     def __reduce__(self):
-        return NativeStep, (self.__name__, self.index)
+        call = self.call if self.call is not None and self.call.portable else None
+        return NativeStep, (self.__name__, self.index, call)
 
     def __repr__(self):
         return f"<native {self.__name__}>"

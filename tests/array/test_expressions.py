@@ -89,3 +89,117 @@ def test_arrays_of_missing_tasks_fail_when_computed():
     assert (x + 1).shape == (4,)
     with pytest.raises(KeyError, match="gone"):
         (x + 1).compute()
+
+
+def by_hand(graph, key, done):
+    """The value of a task whose inputs are computed by calling their functions."""
+    if key not in done:
+        task = graph[key]
+        for read in task.dependencies:
+            by_hand(graph, read, done)
+        done[key] = task(done)
+    return done[key]
+
+
+def test_tasks_can_be_called_by_others():
+    v = np.arange(24.0).reshape(4, 6)
+    x = da.from_array(v, chunks=(2, 3))
+    y = ((x + 1).T @ x.map_blocks(np.sqrt))[1:4].rechunk(2)
+    graph, done = dict(y.dask), {}
+    want = ((v + 1).T @ np.sqrt(v))[1:4]
+    np.testing.assert_allclose(by_hand(graph, (y.name, 0, 1), done), want[:2, 2:4])
+    # Steps between, whose values have no form in Python.
+    z = x.sum()
+    assert by_hand(dict(z.dask), (z.name,), {}) == v.sum()
+    task = pickle.loads(pickle.dumps(x.dask[(x.name, 1, 0)]))
+    np.testing.assert_array_equal(task(), v[2:, :3])
+
+
+def test_random_blocks_are_numpys_streams():
+    x = da.random.default_rng(7).normal(size=6, chunks=2)
+    seeds = np.random.SeedSequence(7).spawn(3)
+    want = np.concatenate([np.random.default_rng(s).normal(size=2) for s in seeds])
+    np.testing.assert_array_equal(x.compute(), want)
+    rng = da.random.default_rng(7)
+    first, second = rng.random(4, chunks=2), rng.random(4, chunks=2)
+    assert first.name != second.name and not np.array_equal(first.compute(), second.compute())
+    # So many blocks that nothing is made for each until it runs.
+    many = da.random.default_rng(7).random((3000, 3000), chunks=1)
+    again = da.random.default_rng(7).random((3000, 3000), chunks=1)
+    assert many.name == again.name
+    np.testing.assert_array_equal(many[17, :3].compute(), again[17, :3].compute())
+    assert len(np.unique(many[2, :9].compute())) == 9
+    state = da.random.RandomState(3).uniform(size=(100, 100), chunks=1)
+    assert len(np.unique(state[5, :5].compute())) == 5
+
+
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_blocks_of_other_kinds_take_the_same_ways(ndim):
+    v = np.arange(6).astype(object) if ndim == 1 else np.arange(24).reshape(4, 6).astype(object)
+    x = da.from_array(v, chunks=2)
+    assert_eq(x[1:5], v[1:5])
+    assert_eq(x[[3, 0, 1]], v[[3, 0, 1]])
+    assert_eq(x[..., ::-2], v[..., ::-2])
+    assert_eq(x.rechunk(3), v)
+    assert_eq(x[None, ..., 1], v[None, ..., 1])
+    assert_eq(da.concatenate([x, x[:3]]), np.concatenate([v, v[:3]]))
+    assert_eq(da.stack([x, x], axis=-1), np.stack([v, v], axis=-1))
+    assert_eq(x.T, v.T)
+    assert_eq(x.reshape(-1), v.reshape(-1))
+    assert_eq(x.blocks[1], v[2:4])
+
+
+def test_names_say_where_arrays_come_from():
+    x = da.ones((4, 4), chunks=2, name="mine")
+    assert x.name == "mine" and ("mine", 1, 1) in x.dask
+    assert (x + 1).name.startswith("add-")
+    assert x.sum().name.startswith("sum-")
+
+
+def test_a_million_blocks_cost_no_more_than_one():
+    x = da.random.default_rng(1).random((1000, 1000), chunks=1)
+    y = ((x - x.mean(0)) / x.std(0)).rechunk((10, 10))[::7].T
+    assert y.numblocks == (100, 15) or y.npartitions > 1000
+    assert len(y.map_blocks(np.sqrt).sum().dask.layers) < 20
+
+
+@pytest.mark.parametrize("num", [1, 2, 7, 50])
+@pytest.mark.parametrize("endpoint", [True, False])
+def test_counting_gives_numpys_numbers(num, endpoint):
+    np.testing.assert_array_equal(
+        da.linspace(0.1, 3.7, num, endpoint=endpoint, chunks=3).compute(),
+        np.linspace(0.1, 3.7, num, endpoint=endpoint),
+    )
+    np.testing.assert_array_equal(
+        da.arange(1, 1 + num * 0.1, 0.1, chunks=3).compute()[:num], np.arange(1, 1 + num * 0.1, 0.1)[:num]
+    )
+    np.testing.assert_array_equal(da.arange(5, -num, -2, chunks=3).compute(), np.arange(5, -num, -2))
+    for dtype in ("int8", "uint8", "float32"):
+        np.testing.assert_array_equal(
+            da.arange(num, dtype=dtype, chunks=3).compute(), np.arange(num, dtype=dtype)
+        )
+
+
+class Counted:
+    """A source that notes what is read of it."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.dtype, self.read = values, values.shape, values.dtype, []
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        return self.values[index]
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_only_what_a_slice_wants_is_read(inline):
+    v = np.arange(60).reshape(6, 10)
+    source = Counted(v)
+    x = da.from_array(source, chunks=(3, 5), name="counted", inline_array=inline)
+    np.testing.assert_array_equal(x[1:5:2, 6].compute(), v[1:5:2, 6])
+    assert len(source.read) == 2 and all(column == 6 for _, column in source.read)
+    source.read.clear()
+    np.testing.assert_array_equal(x[2:][:2, ::3][:, 1:].compute(), v[2:][:2, ::3][:, 1:])
+    assert sum(v[part].size for part in source.read) == 6
+    np.testing.assert_array_equal(x[::-1, [7, 1]].compute(), v[::-1, [7, 1]])
+    np.testing.assert_array_equal(x.compute(), v)

@@ -126,8 +126,9 @@ impl Graph {
             Some(node) => node.to_task(py, key, &input),
             None => {
                 let refs = (0..inputs.len() as u32).map(input).collect::<PyResult<Vec<_>>>()?;
-                py.import("weft._task_spec")?
-                    .call_method1("native_task", (key, layer.work.name(), index, PyList::new(py, refs)?))
+                let call = crate::native::NativeCall::new(layer.clone(), index);
+                let (name, refs) = (layer.work.name(), PyList::new(py, refs)?);
+                py.import("weft._task_spec")?.call_method1("native_task", (key, name, index, refs, call))
             }
         }
     }

@@ -19,6 +19,7 @@ mod graph;
 mod host;
 mod key;
 mod moves;
+mod native;
 mod ndarray;
 mod parquet;
 mod picture;
@@ -38,6 +39,7 @@ fn _weft(module: &Bound<'_, PyModule>) -> PyResult<()> {
     tokenize::register(module)?;
     picture::register(module)?;
     arrow::register(module)?;
+    native::register(module)?;
     ndarray::register(module)?;
     array::register(module)?;
     csv::register(module)?;

@@ -278,6 +278,11 @@ class _Indexed:
         self.index = index
 
     def __call__(self, block: Any) -> Any:
+        if not hasattr(block, "shape"):
+            # A single element of an array of objects.
+            single = np.empty((), dtype=object)
+            single[()] = block
+            block = single
         return block[self.index]
 
 

@@ -57,6 +57,10 @@ def regrid(x: Any, plans: Sequence[Any], chunks: Any, name: str, meta: Any) -> A
     """
     from weft.array.core import Array
 
+    if x._source_ is not None:
+        made = x._source_.sliced(plans, chunks, meta, name)
+        if made is not None:
+            return made
     if is_plain(x._meta) and meta.dtype == x.dtype:
         expr = _native_regrid(x, plans, chunks, name.rsplit("-", 1)[0])
         if expr is not None:

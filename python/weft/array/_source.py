@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import uuid
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 
 from weft._task_spec import DataNode, Task, TaskRef
-from weft._weft import Graph
+from weft._weft import ArrayExpr, Graph
 from weft.array import _exprs
-from weft.array._chunks import normalize_chunks, slices_from_chunks
+from weft.array._chunks import cached_starts, normalize_chunks, slices_from_chunks
+from weft.array._host import step
 from weft.array.utils import meta_from_array
 from weft.base import is_dask_collection, tokenize
 from weft.utils import SerializableLock
@@ -176,22 +177,80 @@ def from_array(
         return Array._of(_exprs.blocks(parts, name, chunks, made), made)
     if getitem is None:
         getitem = getter if fancy else getter_nofancy
-    graph = graph_from_arraylike(
-        x,
-        chunks,
-        x.shape,
-        name,
-        getitem=getitem,
-        lock=lock,
-        asarray=asarray,
-        dtype=dtype,
-        inline_array=inline_array,
-    )
     if meta is None:
         meta = x if not asarray or plain else None
-    if hasattr(x, "__array_function__") and not plain and meta is None and not asarray:
-        meta = x
-    return Array(graph, name, chunks, meta=meta_from_array(meta, ndim=len(chunks), dtype=dtype), dtype=dtype)
+    meta = meta_from_array(meta, ndim=len(chunks), dtype=dtype)
+    extra = {} if asarray is True and not lock else {"asarray": asarray, "lock": lock}
+    cuts = [list(pairwise(cached_starts(c))) for c in chunks]
+    if inline_array:
+        source = Source(_Read(getitem, cuts, extra, x), None)
+    else:
+        original = f"original-{name}"
+        graph = Graph({original: DataNode(original, x)})
+        shared = ArrayExpr.tasks(graph, original, (), "object", token=original, keys=[original], plain=False)
+        source = Source(_Read(getitem, cuts, extra), shared)
+    return source.array(chunks, meta, str(name), "array")
+
+
+class _Read:
+    """The block of a source at a position. The source comes as an argument, or belongs to the step.
+
+    ``cuts`` has an entry for each axis of the source: an integer, or ``(start, stop)`` or ``(start, stop, step)`` for
+    each position along it.
+    """
+
+    def __init__(self, getitem: Any, cuts: list, extra: dict, *source: Any):
+        self.getitem, self.cuts, self.extra, self.source = getitem, cuts, extra, source
+
+    def __call__(self, at: tuple, *source: Any) -> Any:
+        left = iter(at)
+        part = tuple(cut if isinstance(cut, int) else slice(*cut[next(left)]) for cut in self.cuts)
+        return self.getitem(*(source or self.source), part, **self.extra)
+
+
+class Source:
+    """Where an array's blocks are read from: what is sliced off at once is not read."""
+
+    def __init__(self, read: _Read, shared: Any):
+        self.read, self.shared = read, shared
+
+    def array(self, chunks: tuple, meta: Any, name: str, label: str) -> Any:
+        operands = [] if self.shared is None else [(self.shared, ())]
+        made = step(self.read, operands, chunks, meta, name, numbered=True, fallback=False, label=label)
+        made._source_ = self
+        return made
+
+    def sliced(self, plans: Any, chunks: tuple, meta: Any, name: str) -> Any:
+        """The array of the blocks that `regrid` describes, if each is a slice of one block; else None."""
+        cuts: list = []
+        left = iter(plans)
+        for old in self.read.cuts:
+            if isinstance(old, int):
+                cuts.append(old)
+                continue
+            plan = next(left)
+            new: list = []
+            for pieces, order in plan:
+                if order is not None or len(pieces) != 1:
+                    return None
+                [(block, part)] = pieces
+                start, stop, *steps = old[block]
+                by = steps[0] if steps else 1
+                inside = range(start, stop, by)
+                if isinstance(part, (int, np.integer)):
+                    new.append(inside[int(part)])
+                elif isinstance(part, slice):
+                    wanted = inside[part]
+                    if wanted.step < 0:
+                        return None
+                    new.append((wanted.start, wanted.stop, wanted.step))
+                else:
+                    return None
+            cuts.append(new[0] if isinstance(new[0], int) else new)
+        read = self.read
+        return Source(_Read(read.getitem, cuts, read.extra, *read.source), self.shared).array(
+            chunks, meta, name, name.rsplit("-", 1)[0]
+        )
 
 
 def asarray(

@@ -101,14 +101,14 @@ class Array(DaskMethodsMixin):
     55
     """
 
-    __slots__ = ("_chunks_", "_expr_", "_graph_", "_meta_", "_name_", "_shape")
+    __slots__ = ("_chunks_", "_expr_", "_graph_", "_meta_", "_name_", "_shape", "_source_")
     __array_priority__ = 11
 
     def __new__(cls, dask, name, chunks, dtype=None, meta=None, shape=None):
         self = super().__new__(cls)
         if isinstance(meta, np.dtype):
             meta, dtype = None, dtype or meta
-        self._expr_ = None
+        self._expr_ = self._source_ = None
         self._graph_ = dask if isinstance(dask, Graph) else Graph(dask)
         self._name_ = str(name)
         if dtype is not None and not isinstance(dtype, np.dtype) and not hasattr(dtype, "itemsize"):
@@ -127,7 +127,7 @@ class Array(DaskMethodsMixin):
         """The array that an expression describes; ``meta`` is needed unless blocks are NumPy's numbers."""
         self = object.__new__(cls)
         self._expr_, self._graph_, self._name_ = expr, None, expr.name
-        self._chunks_ = self._shape = None
+        self._chunks_ = self._shape = self._source_ = None
         self._meta_ = np.empty((0,) * expr.ndim, expr.dtype) if meta is None else meta
         return self
 
@@ -247,7 +247,7 @@ class Array(DaskMethodsMixin):
     @_name.setter
     def _name(self, value):
         self._graph_, self._chunks_ = self._graph, self.chunks
-        self._name_, self._expr_ = value, None
+        self._name_, self._expr_, self._source_ = value, None, None
 
     @property
     def _meta(self):
@@ -574,6 +574,7 @@ class Array(DaskMethodsMixin):
     def _replace(self, new):
         self._expr_, self._graph_, self._name_ = new._expr_, new._graph_, new._name_
         self._chunks_, self._shape, self._meta_ = new._chunks_, new._shape, new._meta_
+        self._source_ = new._source_
 
     @property
     def vindex(self):

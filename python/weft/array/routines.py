@@ -466,7 +466,19 @@ def tensordot(lhs, rhs, axes=2):
                 meta=meta,
                 token="tensordot",
             )
-    shape_out = [i for i in left if i not in {left[a] for a in left_axes}]
+    if len(left_axes) == 1 and _fits_in_rows(lhs, rhs, left_axes[0], after):
+        return blockwise(
+            _tensordot_row,
+            kept,
+            lhs,
+            left,
+            rhs,
+            right,
+            dtype=dtype,
+            axes=(left_axes, right_axes),
+            token="tensordot",
+            meta=meta,
+        )
     parts = blockwise(
         _tensordot_partial,
         [*kept, *(left[a] for a in left_axes)],
@@ -480,7 +492,6 @@ def tensordot(lhs, rhs, axes=2):
         token="tensordot",
         meta=meta_from_array(meta, len(kept) + len(left_axes), dtype),
     )
-    _ = shape_out
     n = len(kept)
     return parts.sum(axis=tuple(range(n, n + len(left_axes))), dtype=dtype) if left_axes else parts
 
@@ -501,6 +512,27 @@ def _dot_of(a, b, axes):
 
     x = builtins.max([a, b], key=lambda x: getattr(x, "__array_priority__", 0))
     return tensordot_lookup.dispatch(type(x))(a, b, axes=axes)
+
+
+def _fits_in_rows(lhs, rhs, axis, blocks):
+    """Whether a task may read a whole row and column of blocks: enough such tasks, of not too many bytes."""
+    from weft.system import CPU_COUNT
+
+    if blocks < CPU_COUNT or not builtins.all(is_known(n) for n in (*lhs.shape, *rhs.shape)):
+        return False
+    largest = math.prod(lhs.chunksize) * lhs.dtype.itemsize + math.prod(rhs.chunksize) * rhs.dtype.itemsize
+    # Sums of masked blocks are not what adding them gives.
+    numbers = type(lhs._meta) is np.ndarray and type(rhs._meta) is np.ndarray and not lhs.dtype.hasobject
+    return numbers and lhs.numblocks[axis] * largest <= 2**28
+
+
+def _tensordot_row(row, column, axes):
+    """The sum of the products of blocks that belong together."""
+    total = None
+    for a, b in zip(row, column):
+        product = _dot_of(a, b, axes)
+        total = product if total is None else total + product
+    return total
 
 
 def _tensordot_partial(a, b, axes):
