@@ -133,6 +133,30 @@ def test_random_blocks_are_numpys_streams():
     assert len(np.unique(state[5, :5].compute())) == 5
 
 
+@pytest.mark.parametrize(
+    "seed", [0, 7, 2**40 + 3, [1, 2, 3], [2**35, 1, 2, 3, 4, 5], np.random.SeedSequence(3, spawn_key=(4, 5))]
+)
+@pytest.mark.parametrize("shape", [(1,), (10,), (5, 7), (3, 0)])
+def test_native_random_numbers_are_numpys(seed, shape):
+    chunks = tuple((2,) * (n // 2) + ((1,) if n % 2 else ()) or (0,) for n in shape)
+    fresh = lambda: (
+        np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key) if hasattr(seed, "entropy") else seed
+    )
+    root = fresh() if hasattr(seed, "entropy") else np.random.SeedSequence(seed)
+    blocks = list(np.ndindex(*map(len, chunks)))
+    generators = [np.random.default_rng(s) for s in root.spawn(2 * len(blocks))]
+    rng = da.random.default_rng(fresh())
+    x, y = rng.random(shape, chunks=chunks), rng.uniform(-1, high=4, size=shape, chunks=chunks)
+    assert x._expr.lane == y._expr.lane == "native" and x.dtype == float
+    for i, at in enumerate(blocks):
+        size = tuple(c[k] for c, k in zip(chunks, at))
+        np.testing.assert_array_equal(x.blocks[at].compute(), generators[i].random(size))
+        np.testing.assert_array_equal(
+            y.blocks[at].compute(), generators[len(blocks) + i].uniform(-1, 4, size)
+        )
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(y)).compute(), y.compute())
+
+
 @pytest.mark.parametrize("ndim", [1, 2])
 def test_blocks_of_other_kinds_take_the_same_ways(ndim):
     v = np.arange(6).astype(object) if ndim == 1 else np.arange(24).reshape(4, 6).astype(object)

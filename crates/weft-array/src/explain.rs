@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use weft_data::Lane;
+
 use crate::expr::{Expr, Op, StepArg};
 use crate::kernel::Num;
 
@@ -25,6 +27,7 @@ impl Expr {
     /// Who makes the blocks.
     pub fn lane(&self) -> &'static str {
         match self.op() {
+            Op::Host(step) if step.work.lane() == Lane::Native => "native",
             Op::Host(step) if step.fallback => "fallback",
             Op::Host(_) | Op::Tasks(_) => "host",
             _ => "native",

@@ -22,6 +22,7 @@ mod lower;
 mod optimize;
 mod origin;
 pub mod plan;
+mod random;
 mod regrid;
 mod restore;
 mod running;
@@ -36,6 +37,7 @@ pub use expr::{Expr, HostReads, HostStep, Meta, Op, Step, StepArg, Tasks};
 pub use lower::{Lowered, layer_of, lower};
 pub use optimize::optimize;
 pub use origin::origin;
+pub use random::{Seeds, Uniform};
 pub use select::{Pick, Run, SelectAxis, Selection};
 pub use work::{REDUCED, decode_reduced};
 

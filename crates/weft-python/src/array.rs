@@ -13,8 +13,8 @@ use weft_array::kernel::Ufunc;
 use weft_array::kernel::reduce::Reduction;
 use weft_array::plan::Bounds;
 use weft_array::{
-    ArrayError, Expr, HostReads, HostStep, Lowered, Op, Operand, Pick, Run, SelectAxis, Selection, Tasks,
-    lower,
+    ArrayError, Expr, HostReads, HostStep, Lowered, Op, Operand, Pick, Run, Seeds, SelectAxis, Selection,
+    Tasks, Uniform, lower,
 };
 use weft_data::{TaskError, Value};
 use weft_graph::{Axis, Key};
@@ -483,6 +483,29 @@ impl ArrayExpr {
         name: &str,
     ) -> PyResult<Self> {
         wrap(Expr::iota(scalar(start)?, scalar(step)?, num(dtype)?, axis_from_py(chunks)?, name))
+    }
+
+    /// Uniform random numbers in ``low .. low + range``: block ``i`` has the stream of `numpy.random.PCG64` seeded with
+    /// a `SeedSequence` of the words `words` (entropy and spawn key) and ``first + i``.
+    #[staticmethod]
+    #[pyo3(signature = (words, first, low, range, chunks, *, name))]
+    fn uniform(
+        words: Vec<u32>,
+        first: u64,
+        low: f64,
+        range: f64,
+        chunks: &Bound<'_, PyAny>,
+        name: &str,
+    ) -> PyResult<Self> {
+        let meta = meta(chunks, "float64", true)?;
+        let work = Uniform { seeds: Seeds { words, first }, low, range, chunks: meta.chunks.clone() };
+        let step = HostStep {
+            token: weft_array::digest(&format!("{:?}, {low:?}, {range:?}", work.seeds)),
+            work: Arc::new(work),
+            reads: HostReads::Grid(vec![]),
+            fallback: false,
+        };
+        wrap(Expr::host(step, vec![], meta, name, None))
     }
 
     /// A ufunc of NumPy (also ``where``, ``clip``, ``astype``) of arrays that are cut alike and numbers.

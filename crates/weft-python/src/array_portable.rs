@@ -12,7 +12,8 @@ use weft_array::kernel::reduce::{Reduction, Spec};
 use weft_array::kernel::scan::Scan;
 use weft_array::kernel::{Count, Num, Ufunc};
 use weft_array::{
-    Expr, HostReads, HostStep, Meta, Op, Pick, Run, SelectAxis, Selection, Step, StepArg, Tasks,
+    Chunks, Expr, HostReads, HostStep, Meta, Op, Pick, Run, Seeds, SelectAxis, Selection, Step, StepArg,
+    Tasks, Uniform,
 };
 use weft_data::Value;
 use weft_graph::Axis;
@@ -115,6 +116,11 @@ fn write_op<'py>(py: Python<'py>, op: &Op) -> PyResult<Bound<'py, PyAny>> {
         }
         Op::Select(selection) => tuple(("select", write_axes(py, selection)?, selection.fixed.clone()), py),
         Op::Host(step) => {
+            if let Some(work) = step.work.as_any().and_then(|work| work.downcast_ref::<Uniform>()) {
+                let Seeds { words, first } = work.seeds.clone();
+                let token = PyBytes::new(py, &step.token.to_le_bytes());
+                return tuple(("uniform", token, words, first, work.low, work.range), py);
+            }
             let Some(work) = step.work.as_any().and_then(|work| work.downcast_ref::<PyStep>()) else {
                 let name = step.work.name();
                 return Err(PyTypeError::new_err(format!(
@@ -235,13 +241,13 @@ fn array_from_portable(steps: Vec<Portable<'_>>) -> PyResult<ArrayExpr> {
             inputs.iter().map(|&i| read.get(i).cloned().ok_or_else(damaged)).collect::<PyResult<_>>()?;
         let meta = Meta { chunks: chunks_from_py(&chunks)?, dtype: dtype.as_str().into(), plain };
         let digest = u128::from_le_bytes(digest.as_bytes().try_into().map_err(|_| damaged())?);
-        let op = read_op(op.cast::<PyTuple>()?, plain)?;
+        let op = read_op(op.cast::<PyTuple>()?, plain, &meta.chunks)?;
         read.push(Expr::restore(op, inputs, meta, digest, &name).map_err(raise)?);
     }
     read.pop().map(ArrayExpr::from).ok_or_else(damaged)
 }
 
-fn read_op(op: &Bound<'_, PyTuple>, plain: bool) -> PyResult<Op> {
+fn read_op(op: &Bound<'_, PyTuple>, plain: bool, chunks: &Chunks) -> PyResult<Op> {
     let kind: String = op.get_item(0)?.extract()?;
     let at = |i: usize| op.get_item(i);
     let number = |i: usize| -> PyResult<Num> { num(&at(i)?.extract::<String>()?) };
@@ -313,6 +319,13 @@ fn read_op(op: &Bound<'_, PyTuple>, plain: bool) -> PyResult<Op> {
             let axes = at(1)?.try_iter()?.map(|axis| read_select_axis(&axis?)).collect::<PyResult<_>>()?;
             Op::Select(Arc::new(Selection { axes, fixed: at(2)?.extract()? }))
         }
+        "uniform" => {
+            let seeds = Seeds { words: at(2)?.extract()?, first: at(3)?.extract()? };
+            let (low, range) = (at(4)?.extract()?, at(5)?.extract()?);
+            let work = Uniform { seeds, low, range, chunks: chunks.clone() };
+            let reads = HostReads::Grid(vec![]);
+            Op::Host(HostStep { token: read_token(&at(1)?)?, work: Arc::new(work), reads, fallback: false })
+        }
         "host" => Op::Host(read_host(op)?),
         _ => return Err(damaged()),
     })
@@ -340,10 +353,13 @@ fn read_select_axis(axis: &Bound<'_, PyAny>) -> PyResult<SelectAxis> {
     Ok(SelectAxis::From { axis, blocks })
 }
 
+fn read_token(token: &Bound<'_, PyAny>) -> PyResult<u128> {
+    Ok(u128::from_le_bytes(token.cast::<PyBytes>()?.as_bytes().try_into().map_err(|_| damaged())?))
+}
+
 fn read_host(op: &Bound<'_, PyTuple>) -> PyResult<HostStep> {
     let at = |i: usize| op.get_item(i);
-    let token = at(1)?;
-    let token = u128::from_le_bytes(token.cast::<PyBytes>()?.as_bytes().try_into().map_err(|_| damaged())?);
+    let token = read_token(&at(1)?)?;
     let arguments = at(3)?;
     let arguments = match arguments.is_none() {
         true => None,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from weft._docs import derived_from
+from weft._weft import ArrayExpr
 from weft.array._chunks import normalize_chunks
 from weft.array._host import number
 from weft.array._host import step as make_step
@@ -31,12 +32,53 @@ class _Spawned(Sequence):
     def __len__(self) -> int:
         return self.n
 
+    def words(self) -> list[int] | None:
+        """Entropy and key, without the number of the block, in the words of 32 bits that NumPy hashes."""
+        entropy = _as_words(self.entropy)
+        key = _as_words(list(self.key))
+        if entropy is None or key is None or self.pool_size != 4:
+            return None
+        return entropy + [0] * (4 - len(entropy)) + key
+
     def __getitem__(self, i: Any) -> Any:
         if not 0 <= i < self.n:
             raise IndexError(i)
         return np.random.SeedSequence(
             self.entropy, spawn_key=(*self.key, self.first + i), pool_size=self.pool_size
         )
+
+
+def _as_words(value: Any) -> list[int] | None:
+    """Integers as words of 32 bits, the low ones first; None for what NumPy may read in another way."""
+    if isinstance(value, (list, tuple)):
+        parts = [_as_words(v) for v in value]
+        return None if any(p is None for p in parts) else [w for p in parts if p is not None for w in p]
+    if not isinstance(value, (int, np.integer)) or value < 0:
+        return None
+    rest = int(value)
+    words: list[int] = []
+    while rest or not words:
+        words.append(rest & 0xFFFFFFFF)
+        rest >>= 32
+    return words
+
+
+def _uniform_bounds(func: str, args: tuple, kwargs: dict) -> tuple[float, float] | None:
+    """The bounds of a distribution, if it is the uniform one between numbers."""
+    if func == "random":
+        if args or any(k != "dtype" for k in kwargs) or np.dtype(kwargs.get("dtype", float)) != np.float64:
+            return None
+        return 0.0, 1.0
+    if func == "uniform" and len(args) <= 2:
+        names = ("low", "high")
+        given = {**dict(zip(names, args)), **kwargs}
+        if len(given) == len(args) + len(kwargs) and set(given) <= set(names):
+            low, high = given.get("low", 0.0), given.get("high", 1.0)
+            if all(isinstance(v, (int, float)) for v in (low, high)) and np.isfinite(
+                float(high) - float(low)
+            ):
+                return (float(low), float(high)) if high >= low else None
+    return None
 
 
 class _Words(Sequence):
@@ -78,6 +120,10 @@ class _Source:
     def _sampler(self) -> Any:
         raise NotImplementedError(f"{type(self).__name__} gives no samples")
 
+    def _native(self, seeds: Any, func: str, args: tuple, kwargs: dict, chunks: tuple) -> Any:
+        """The array without Python in its blocks, if Rust has the stream and the distribution."""
+        return None
+
     def _wrap(
         self,
         func: str,
@@ -108,6 +154,9 @@ class _Source:
         args = tuple(argument(a) for a in args)
         kwargs = {k: argument(v) for k, v in kwargs.items()}
         seeds = self._seeds(math.prod(map(len, chunks)))
+        made = None if extra_chunks else self._native(seeds, func, args, kwargs, chunks)
+        if made is not None:
+            return made
         name = f"{func}-{tokenize(type(self).__name__, func, _words(seeds[0]), size, chunks, args, kwargs)}"
         named = {k: v for k, v in kwargs.items() if isinstance(v, (Array, _Whole))}
         draw = _Draw(
@@ -282,6 +331,17 @@ class Generator(_Source):
 
     def _sampler(self) -> Any:
         return _DrawGenerator(type(self._bit_generator))
+
+    def _native(self, seeds: Any, func: str, args: tuple, kwargs: dict, chunks: tuple) -> Any:
+        # Rust has the stream of PCG64, and of what NumPy makes of it the uniform numbers.
+        if type(self._bit_generator) is not np.random.PCG64 or not isinstance(seeds, _Spawned):
+            return None
+        bounds = _uniform_bounds(func, args, kwargs)
+        words = seeds.words()
+        if bounds is None or words is None or not chunks:
+            return None
+        low, high = bounds
+        return Array._of(ArrayExpr.uniform(words, seeds.first, low, high - low, chunks, name=func))
 
     def _local(self) -> Any:
         return np.random.Generator(type(self._bit_generator)(0))
