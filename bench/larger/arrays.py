@@ -48,7 +48,11 @@ def standardise(da, size, budget, directory):
     z = (r - r.mean(0)) / r.std(0)
     total, squares, largest = (float(v) for v in compute(da, z.sum(), (z**2).sum(), abs(z).max()))
     count = rows * COLUMNS
-    assert abs(total) < 1e-6 * count and abs(squares / count - 1) < 1e-6 and 4 < largest < 9, (total, squares, largest)
+    assert abs(total) < 1e-6 * count and abs(squares / count - 1) < 1e-6 and 4 < largest < 9, (
+        total,
+        squares,
+        largest,
+    )
     return rows * COLUMNS * 8
 
 
@@ -117,7 +121,9 @@ def child(job, name, size, budget, directory):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", default="30GB", type=parse_bytes)
     parser.add_argument("--rechunk", default="12GB", type=parse_bytes)
     parser.add_argument("--budget", default="2GB", type=parse_bytes)
