@@ -283,7 +283,10 @@ class Client:
 
     def _gather_now(self, futures: list[Future], errors: str) -> list:
         """Results of futures that are done."""
-        arrived = self._core.gather([f._hold() for f in futures]).wait()
+        pending = self._core.gather([f._hold() for f in futures])
+        # Futures among the results belong to this client.
+        with self.as_current():
+            arrived = pending.wait()
         return _sorted_out(futures, arrived, errors)
 
     async def _gather_async(self, futures: list[Future], errors: str) -> list:
@@ -292,7 +295,9 @@ class Client:
         watch, token = self._dispatcher.reserve(lambda: loop.call_soon_threadsafe(done.set))
         pending = self._core.gather([f._hold() for f in futures], watch, token)
         await done.wait()
-        return _sorted_out(futures, pending.wait(), errors)
+        with self.as_current():
+            arrived = pending.wait()
+        return _sorted_out(futures, arrived, errors)
 
     # -- calls ------------------------------------------------------------------------------------
 

@@ -130,7 +130,7 @@ class LocalCluster:
         self.name = name or f"LocalCluster-{secrets.token_hex(4)}"
         self.asynchronous = asynchronous
         self.status = "running"
-        self.threads_per_worker = threads_per_worker
+        self.threads_per_worker: int = threads_per_worker or 1
         self.memory_limit = _memory_limit(memory_limit, max(n_workers, 1))
         self._resources = dict(resources or {})
         self._env = dict(env or {})
@@ -339,7 +339,9 @@ class _Process:
             self._scheduler.worker_exited(process.pid, f"its process {cause}", expected)
             cluster = self._cluster()
             with self._lock:
-                again = not self.closing and not clean and cluster is not None and cluster.status == "running"
+                if cluster is None:
+                    return
+                again = not self.closing and not clean and cluster.status == "running"
                 self._restarts += not restart
                 self._cause = cause
                 if not again or self._restarts > _MAX_RESTARTS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import threading
@@ -180,7 +181,7 @@ class Future:
         return None
 
     def __reduce__(self) -> Any:
-        return Future, (self._key,)
+        return _arrived, (self._key,)
 
     def __weft_tokenize__(self) -> Any:
         return "Future", self._key
@@ -190,6 +191,17 @@ class Future:
     def __repr__(self) -> str:
         status = self._handle.status if self._handle is not None else "released"
         return f"<Future: {status}, key: {self._key}>"
+
+
+def _arrived(key: Any) -> Future:
+    """A future from another process: held at once where a client is, because whoever sent it may let go."""
+    from weft.distributed._client import get_client
+
+    future = Future(key)
+    with contextlib.suppress(ValueError, OSError):
+        future._client = get_client()
+        future._hold()
+    return future
 
 
 class Dispatcher:
