@@ -7,6 +7,7 @@ array, and what lies under a missing value do not count. Buffers are hashed wher
 from __future__ import annotations
 
 import sys
+from decimal import Decimal
 from typing import Any
 
 from weft._weft import _BufferHasher, _hash_buffer
@@ -261,6 +262,8 @@ def _filled(array: Any, pa: Any) -> Any:
         zero = pa.scalar(b"", type=kind)
     elif pa.types.is_boolean(kind):
         zero = pa.scalar(False)
+    elif pa.types.is_decimal(kind):
+        zero = pa.scalar(Decimal(0), type=kind)
     else:
         integer = pa.int32() if pa.types.is_temporal(kind) and kind.bit_width == 32 else pa.int64()
         zero = pa.scalar(0, type=integer).cast(kind)

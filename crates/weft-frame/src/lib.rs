@@ -12,6 +12,7 @@
 
 mod aggregate;
 mod build;
+mod codec;
 mod csv;
 mod dtype;
 mod error;

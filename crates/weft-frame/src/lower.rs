@@ -14,7 +14,7 @@ use crate::expr::{Expr, HostReads, Node};
 use crate::join::Probe;
 use crate::join::table::Build;
 use crate::optimize::optimize;
-use crate::parts::{self, Merged, Part, Slice, Whole};
+use crate::parts::{self, Cut, Merged, Part, Route, Slice, Whole};
 use crate::plan::{self, Beside, Limit, Plan};
 use crate::shuffle::Sent;
 use crate::work::{Alias, Combine, Extract, Finished, Join, StageWork};
@@ -276,11 +276,19 @@ impl Lowering {
                 }
                 if n > 1 && parts::splits(&spec) {
                     let (keys, kind) = (spec.keys.len(), expr.schema().kind);
+                    let named = |part: &str| Key::from(format!("{}-{part}", expr.name()));
+                    let cut = gather(named("cut"), own.clone(), Arc::new(Cut { sink, parts: parts::PARTS }));
+                    let reads = vec![
+                        Read { input: 0, axes: vec![Axis::Along { own: 0, offset: 0 }] },
+                        Read { input: 1, axes: vec![Axis::At(0)] },
+                    ];
+                    let work = Route { sink, keys, parts: parts::PARTS };
+                    let rule = Rule::Grid { shape: vec![n], reads };
+                    let route = layer(named("route"), vec![own, cut], rule, Arc::new(work));
                     let reads = vec![Read { input: 0, axes: vec![Axis::All] }];
                     let rule = Rule::Grid { shape: vec![parts::PARTS], reads };
-                    let work = Part { name: format!("{tag}-part"), spec, sink, parts: parts::PARTS };
-                    let part = Key::from(format!("{}-part", expr.name()));
-                    let current = layer(part, vec![own], rule, Arc::new(work));
+                    let work = Part { name: format!("{tag}-part"), spec };
+                    let current = layer(named("part"), vec![route], rule, Arc::new(work));
                     return Ok(gather(name, current, Arc::new(Whole { keys, kind })));
                 }
                 let (mut part, mut current, mut depth) = (sink, own, 0);

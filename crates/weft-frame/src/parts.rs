@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! partial[i]   the groups of input partition i
-//! part[r]      reads all partials; merges and sorts the groups that belong to part r
+//! cut          looks at some keys of all partials: where each part begins
+//! route[i]     the groups of partial i, a piece for each part
+//! part[r]      merges and sorts piece r of all routes
 //! result       the parts, one below the other, in order
 //! ```
 //!
 //! A group belongs to a part by its key: by range if there is one key, so that the parts follow each other;
-//! else by a hash. All parts see the same partials, so each finds out alone where the ranges end. Few
-//! groups are all merged by part 0.
+//! else by a hash. Few groups all belong to part 0.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::expr::Finish;
 use crate::kernel::{self, Vector};
 use crate::shuffle::partitions;
 use crate::sort::{SortBy, SortKeys};
-use crate::work::bundle;
+use crate::work::{Bundle, bundle};
 
 type Result<T> = std::result::Result<T, ExprError>;
 
@@ -41,13 +42,102 @@ pub fn splits(spec: &Spec) -> bool {
     !spec.keys.is_empty() && spec.sort && matches!(spec.finish, Finish::Groups { .. })
 }
 
+/// Where the parts begin: the first keys of all but the first, or no rows if there is only one.
+#[derive(Debug)]
+pub struct Cut {
+    /// Which output of the bundles to merge.
+    pub sink: usize,
+    pub parts: u32,
+}
+
+impl Work for Cut {
+    fn name(&self) -> &str {
+        "groupby-cut"
+    }
+
+    fn run(&self, _index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
+        let partials = inputs
+            .iter()
+            .map(|input| Ok(&*bundle(input)?.0[self.sink][0]))
+            .collect::<std::result::Result<Vec<&Frame>, TaskError>>()?;
+        Ok(Value::Frame(Arc::new(self.bounds(&partials)?)))
+    }
+}
+
+impl Cut {
+    fn bounds(&self, partials: &[&Frame]) -> Result<Frame> {
+        let groups: usize = partials.iter().map(|main| main.rows()).sum();
+        let step = (groups / SAMPLE).max(1);
+        let keys = partials.iter().map(|main| {
+            let rows: Vec<u32> = (0..main.rows() as u32).step_by(step).collect();
+            kernel::take(&key(main), &rows)
+        });
+        let sample = kernel::concat(&keys.collect::<Result<Vec<_>>>()?)?;
+        let order = SortKeys::new(&by_key(), vec![sample.clone()], sample.len())?.order();
+        let parts = if groups <= FEW { 1 } else { self.parts as usize };
+        let cuts: Vec<u32> = (1..parts).map(|part| order[part * order.len() / parts]).collect();
+        let bounds = kernel::take(&sample, &cuts)?.into_column(crate::build::unnamed());
+        Ok(Frame::new(vec![bounds], Index::Range { start: 0, step: 1 }, cuts.len()))
+    }
+}
+
+fn by_key() -> Vec<SortBy> {
+    vec![SortBy { key: KeyRef::Index(0), ascending: true, missing_first: false }]
+}
+
+/// The groups of one partial, a piece for each part.
+#[derive(Debug)]
+pub struct Route {
+    pub sink: usize,
+    pub keys: usize,
+    pub parts: u32,
+}
+
+impl Work for Route {
+    fn name(&self) -> &str {
+        "groupby-route"
+    }
+
+    fn run(&self, _index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
+        let partial = bundle(&inputs[0])?.0[self.sink].clone();
+        let bounds = frame(&inputs[1])?;
+        Ok(Value::Object(Arc::new(Bundle(self.pieces(partial, bounds)?))))
+    }
+}
+
+impl Route {
+    fn pieces(&self, partial: Vec<Arc<Frame>>, bounds: &Frame) -> Result<Vec<Vec<Arc<Frame>>>> {
+        if bounds.rows() == 0 {
+            return Ok(vec![partial]);
+        }
+        let mut pieces = vec![Vec::new(); self.parts as usize];
+        for frame in &partial {
+            let places = match self.keys {
+                1 => {
+                    let by = by_key();
+                    let mut own = SortKeys::new(&by, vec![key(frame)], frame.rows())?;
+                    SortKeys::of_columns(&by, bounds, &mut own)?.places(&own)
+                }
+                keys => by_hash(frame, keys, self.parts)?,
+            };
+            let mut rows = vec![Vec::new(); self.parts as usize];
+            places.iter().enumerate().for_each(|(row, &place)| rows[place as usize].push(row as u32));
+            for (piece, rows) in pieces.iter_mut().zip(rows) {
+                // A partial whose keys lie together belongs to one part as it is.
+                piece.push(match rows.len() == frame.rows() {
+                    true => frame.clone(),
+                    false => Arc::new(take_rows(frame, &UInt32Array::from(rows), false)?),
+                });
+            }
+        }
+        Ok(pieces)
+    }
+}
+
 /// Merges the groups of one part.
 pub struct Part {
     pub name: String,
     pub spec: Arc<Spec>,
-    /// Which output of the bundles to merge.
-    pub sink: usize,
-    pub parts: u32,
 }
 
 impl fmt::Debug for Part {
@@ -62,43 +152,13 @@ impl Work for Part {
     }
 
     fn run(&self, index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
-        let partials = inputs
-            .iter()
-            .map(|input| Ok(&bundle(input)?.0[self.sink][..]))
-            .collect::<std::result::Result<Vec<&[Arc<Frame>]>, TaskError>>()?;
-        let merged = self.merge(&partials, index)?;
-        Ok(Value::Frame(Arc::new(merged.finish()?)))
-    }
-}
-
-impl Part {
-    fn merge(&self, partials: &[&[Arc<Frame>]], index: u32) -> Result<Aggregator> {
         let mut merged = Aggregator::new(self.spec.clone());
-        let groups: usize = partials.iter().filter_map(|frames| frames.first()).map(|main| main.rows()).sum();
-        if groups <= FEW {
-            if index == 0 {
-                partials.iter().try_for_each(|frames| merged.merge(frames))?;
+        for input in inputs.iter() {
+            if let Some(piece) = bundle(input)?.0.get(index as usize) {
+                merged.merge(piece)?;
             }
-            return Ok(merged);
         }
-        let cuts = match self.spec.keys.len() {
-            1 => Some(Cuts::new(partials, self.parts)?),
-            _ => None,
-        };
-        for frames in partials {
-            let own = frames
-                .iter()
-                .map(|frame| {
-                    let places = match &cuts {
-                        Some(cuts) => cuts.places(frame)?,
-                        None => by_hash(frame, self.spec.keys.len(), self.parts)?,
-                    };
-                    rows_of(frame, &places, index)
-                })
-                .collect::<Result<Vec<_>>>()?;
-            merged.merge(&own)?;
-        }
-        Ok(merged)
+        Ok(Value::Frame(Arc::new(merged.finish()?)))
     }
 }
 
@@ -114,38 +174,6 @@ fn rows_of(frame: &Frame, places: &[u32], part: u32) -> Result<Arc<Frame>> {
     let rows = places.iter().enumerate().filter(|(_, place)| **place == part);
     let rows: UInt32Array = rows.map(|(row, _)| Some(row as u32)).collect();
     Ok(Arc::new(take_rows(frame, &rows, false)?))
-}
-
-/// Where one key's ranges end.
-struct Cuts {
-    by: Vec<SortBy>,
-    /// The first keys of all parts but the first.
-    bounds: Frame,
-}
-
-impl Cuts {
-    fn new(partials: &[&[Arc<Frame>]], parts: u32) -> Result<Cuts> {
-        let by = vec![SortBy { key: KeyRef::Index(0), ascending: true, missing_first: false }];
-        let keys = partials.iter().filter_map(|frames| frames.first()).map(|main| {
-            let step = (main.rows() * partials.len() / SAMPLE).max(1);
-            let rows: Vec<u32> = (0..main.rows() as u32).step_by(step).collect();
-            kernel::take(&key(main), &rows)
-        });
-        let sample = kernel::concat(&keys.collect::<Result<Vec<_>>>()?)?;
-        let rows = sample.len();
-        let order = SortKeys::new(&by, vec![sample.clone()], rows)?.order();
-        let cut = |part: u32| order[(part as usize * rows) / parts as usize];
-        let cuts: Vec<u32> = (1..parts).map(cut).collect();
-        let bounds = kernel::take(&sample, &cuts)?.into_column(crate::build::unnamed());
-        let n = cuts.len();
-        Ok(Cuts { by, bounds: Frame::new(vec![bounds], Index::Range { start: 0, step: 1 }, n) })
-    }
-
-    fn places(&self, frame: &Frame) -> Result<Vec<u32>> {
-        let mut own = SortKeys::new(&self.by, vec![key(frame)], frame.rows())?;
-        let bounds = SortKeys::of_columns(&self.by, &self.bounds, &mut own)?;
-        Ok((0..frame.rows()).map(|row| bounds.upper_bound(&own, row)).collect())
-    }
 }
 
 fn key(frame: &Frame) -> Vector {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use weft_data::{CodecError, Decode, ErrorKind, Frame, Kind, Object, TaskError, Value, Work};
 
 use crate::aggregate::{Aggregator, Spec};
+use crate::codec;
 use crate::error::ExprError;
 use crate::expr::Node;
 use crate::plan::{Limit, Plan, Sink};
@@ -26,22 +27,28 @@ impl Object for Bundle {
         self.0.iter().flatten().map(|frame| Value::Frame(frame.clone()).nbytes()).sum()
     }
 
-    /// Partial results are small and short-lived.
-    fn encode(&self, _sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
-        Err(bundle_stays())
+    fn encode(&self, sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
+        codec::write_number(sink, self.0.len() as u64)?;
+        for output in &self.0 {
+            codec::write_number(sink, output.len() as u64)?;
+            output.iter().try_for_each(|frame| codec::write_frame(sink, frame))?;
+        }
+        Ok(())
     }
 
     fn decoder(&self) -> Decode {
-        |_: &mut (dyn Read + Send)| Err(bundle_stays())
+        |source: &mut (dyn Read + Send)| {
+            let outputs = (0..codec::read_number(source)?).map(|_| {
+                let frames = codec::read_number(source)?;
+                (0..frames).map(|_| Ok(Arc::new(codec::read_frame(source)?))).collect()
+            });
+            Ok(Arc::new(Bundle(outputs.collect::<Result<_, CodecError>>()?)))
+        }
     }
 
     fn as_any(&self) -> &dyn Any {
         self
     }
-}
-
-fn bundle_stays() -> CodecError {
-    std::io::Error::other("partial results stay in memory").into()
 }
 
 pub(crate) fn bundle(value: &Value) -> Result<&Bundle, TaskError> {

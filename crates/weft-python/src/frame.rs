@@ -380,7 +380,7 @@ impl FrameExpr {
     }
 
     /// A method of text: ``startswith``, ``endswith`` (a text or several), ``contains`` (a pattern, and whether
-    /// it is a regular expression), ``slice`` (start, stop), ``len``, ``lower``, ``upper``, ``strip``.
+    /// it is a regular expression), ``slice`` (start, stop), ``len``, ``strip``.
     #[pyo3(signature = (method, *args))]
     fn text(&self, method: &str, args: &Bound<'_, pyo3::types::PyTuple>) -> PyResult<Self> {
         let texts = || -> PyResult<Vec<String>> {
@@ -405,8 +405,6 @@ impl FrameExpr {
                 TextOp::Slice { start: bound(0)?, stop: bound(1)? }
             }
             ("len", 0) => TextOp::Len,
-            ("lower", 0) => TextOp::Lower,
-            ("upper", 0) => TextOp::Upper,
             ("strip", 0) => TextOp::Strip,
             _ => return Err(unsupported(format!("str.{method}"))),
         };
@@ -577,11 +575,26 @@ impl FrameExpr {
     }
 }
 
+/// The names of all kernels: operations row by row (``row.add``), reductions and aggregations of groups
+/// (``agg.sum``), joins (``join.left``).
+#[pyfunction]
+fn frame_kernels() -> Vec<String> {
+    let mut names: Vec<String> =
+        weft_frame::kernel::names().into_iter().map(|name| format!("row.{name}")).collect();
+    names.extend(Func::NAMES.iter().map(|name| format!("agg.{name}")));
+    let hows = ["inner", "left", "right", "outer", "leftsemi", "leftanti"];
+    names.extend(
+        hows.iter().filter(|how| weft_frame::How::from_name(how).is_some()).map(|how| format!("join.{how}")),
+    );
+    names
+}
+
 fn series_list(columns: Vec<(Bound<'_, PyAny>, PyRef<'_, FrameExpr>)>) -> PyResult<Vec<(Key, Expr)>> {
     columns.iter().map(|(label, series)| Ok((label_from_py(label)?, series.expr.clone()))).collect()
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<FrameExpr>()?;
+    module.add_function(wrap_pyfunction!(frame_kernels, module)?)?;
     module.add_function(wrap_pyfunction!(lower_many, module)?)
 }

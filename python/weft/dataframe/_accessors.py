@@ -204,14 +204,6 @@ class StringAccessor(_Accessor):
         """Number of characters."""
         return self._plain("len")
 
-    def lower(self) -> Any:
-        """Texts in lower case."""
-        return self._plain("lower")
-
-    def upper(self) -> Any:
-        """Texts in upper case."""
-        return self._plain("upper")
-
     def strip(self, to_strip: Any = None) -> Any:
         """Texts without white space, or without some characters, at both ends."""
         if to_strip is not None:

@@ -146,16 +146,23 @@ def as_promised(data: Any, dtypes: Sequence[str | None]) -> Any:
         wrong = {
             i: dtype
             for i, (have, dtype) in enumerate(zip(data.dtypes, dtypes))
-            if have.kind == "O" and dtype is not None
+            if have.kind == "O" and dtype is not None and str(have) != dtype
         }
         if wrong:
             data = data.copy(deep=False)
             for i, dtype in wrong.items():
-                data.isetitem(i, data.iloc[:, i].astype(dtype))
+                data.isetitem(i, data.iloc[:, i].astype(_dtype(dtype)))
     elif isinstance(data, pd.Series) and data.dtype == object and dtypes[0] is not None:
-        promised: Any = dtypes[0]
-        data = data.astype(promised)
+        data = data.astype(_dtype(dtypes[0]))
     return data
+
+
+def _dtype(name: str) -> Any:
+    """The dtype of a name; pandas itself does not read those of Arrow's decimals."""
+    if name.startswith("decimal128("):
+        precision, scale = name[len("decimal128(") : name.index(")")].split(",")
+        return pd.ArrowDtype(pa.decimal128(int(precision), int(scale)))
+    return name
 
 
 def label(name: Any) -> Any:

@@ -16,7 +16,7 @@ from weft._weft import frame_range, frame_shuffle
 from weft.base import tokenize
 from weft.dataframe import _convert, _meta
 from weft.dataframe._collection import Collection, concat, host, new_collection
-from weft.dataframe._native import Unsupported, frame_memory
+from weft.dataframe._native import Unsupported, fields_of, frame_memory
 
 NO_DEFAULT = _meta.NO_DEFAULT
 Key = Any
@@ -29,10 +29,12 @@ def exact(df: Collection) -> None:
     ------
     NotImplementedError
     """
-    try:
-        _convert.dissect(df._meta)
-    except _convert.Inexact as error:
-        raise NotImplementedError(str(error)) from None
+    _, fields = fields_of(df._meta)
+    if fields is None:
+        raise NotImplementedError("labels that frames cannot have")
+    for name, dtype in fields:
+        if dtype is None:
+            raise NotImplementedError(f"column {name!r} holds what only pandas can hold")
 
 
 def key_dtype(df: Collection, key: Key) -> Any:

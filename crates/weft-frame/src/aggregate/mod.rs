@@ -63,6 +63,12 @@ impl Func {
         }
     }
 
+    /// The names of all aggregations, for tests that must not miss one.
+    pub const NAMES: [&str; 14] = [
+        "size", "count", "sum", "prod", "mean", "min", "max", "first", "last", "var", "std", "any", "all",
+        "nunique",
+    ];
+
     /// With pandas' default parameters.
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {

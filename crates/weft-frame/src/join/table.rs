@@ -12,6 +12,7 @@ use weft_graph::Key;
 
 use super::rows::Listed;
 use crate::aggregate::{NONE, integers};
+use crate::codec;
 use crate::error::ExprError;
 use crate::exchange::KeyRef;
 use crate::kernel::{Vector, float_bits};
@@ -21,6 +22,9 @@ type Result<T> = std::result::Result<T, ExprError>;
 /// Rows by key, and the columns that a join takes from them.
 #[derive(Debug)]
 pub(crate) struct LookUp {
+    /// What it is made of, and made of again after it was on disk.
+    table: Arc<Frame>,
+    build: Build,
     columns: Vec<Vector>,
     keys: Keys,
     /// The rows of each key; `None`: key `i` is that of row `i`.
@@ -38,18 +42,17 @@ pub(crate) struct Matches {
 }
 
 impl LookUp {
-    /// `only_keys`: nobody will ask for rows.
-    pub fn new(table: &Frame, keys: &[Key], columns: &[Key], only_keys: bool) -> Result<LookUp> {
+    pub fn new(table: Arc<Frame>, build: Build) -> Result<LookUp> {
         let of = |labels: &[Key]| -> Result<Vec<Vector>> {
-            labels.iter().map(|label| KeyRef::Column(label.clone()).values(table)).collect()
+            labels.iter().map(|label| KeyRef::Column(label.clone()).values(&table)).collect()
         };
-        let (values, columns) = (of(keys)?, of(columns)?);
+        let (values, columns) = (of(&build.keys)?, of(&build.columns)?);
         let mut ids = Vec::new();
         let keys = Keys::new(&values, table.rows(), &mut ids)?;
-        let unique = only_keys || keys.len() == table.rows();
+        let unique = build.only_keys || keys.len() == table.rows();
         let rows = (!unique).then(|| Listed::new(&ids, keys.len()));
         let nbytes = table.nbytes() + keys.nbytes() + if unique { 0 } else { ids.len() * 8 };
-        Ok(LookUp { columns, keys, rows, nbytes })
+        Ok(LookUp { table, build, columns, keys, rows, nbytes })
     }
 
     pub fn columns(&self) -> &[Vector] {
@@ -340,13 +343,21 @@ impl Object for LookUp {
         self.nbytes
     }
 
-    /// Made for tables that are small, and needed until the last partition is read.
-    fn encode(&self, _sink: &mut (dyn Write + Send)) -> std::result::Result<(), CodecError> {
-        Err(std::io::Error::other("a table for looking up stays in memory").into())
+    fn encode(&self, sink: &mut (dyn Write + Send)) -> std::result::Result<(), CodecError> {
+        codec::write_keys(sink, &self.build.keys)?;
+        codec::write_keys(sink, &self.build.columns)?;
+        codec::write_number(sink, self.build.only_keys as u64)?;
+        codec::write_frame(sink, &self.table)
     }
 
     fn decoder(&self) -> Decode {
-        |_: &mut (dyn Read + Send)| Err(std::io::Error::other("a table for looking up stays in memory").into())
+        |source: &mut (dyn Read + Send)| {
+            let (keys, columns) = (codec::read_keys(source)?, codec::read_keys(source)?);
+            let only_keys = codec::read_number(source)? != 0;
+            let table = Arc::new(codec::read_frame(source)?);
+            let built = LookUp::new(table, Build { keys, columns, only_keys });
+            Ok(Arc::new(built.map_err(|error| std::io::Error::other(error.to_string()))?))
+        }
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -355,10 +366,11 @@ impl Object for LookUp {
 }
 
 /// Reads all partitions of a table and makes a [`LookUp`] of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Build {
     pub keys: Vec<Key>,
     pub columns: Vec<Key>,
+    /// Nobody will ask for rows.
     pub only_keys: bool,
 }
 
@@ -376,8 +388,8 @@ impl weft_data::Work for Build {
             .iter()
             .map(|input| crate::exchange::frame(input).cloned())
             .collect::<std::result::Result<Vec<Arc<Frame>>, _>>()?;
-        let table = crate::exchange::concat(&frames)?;
-        let found = LookUp::new(&table, &self.keys, &self.columns, self.only_keys)?;
+        let table = Arc::new(crate::exchange::concat(&frames)?);
+        let found = LookUp::new(table, self.clone())?;
         Ok(weft_data::Value::Object(Arc::new(found)))
     }
 }
@@ -418,7 +430,8 @@ mod tests {
             let columns = vectors(&table).into_iter().enumerate();
             let columns = columns.map(|(i, vector)| vector.into_column(Key::Int(i as i64))).collect();
             let frame = Frame::new(columns, weft_data::Index::Range { start: 0, step: 1 }, table.len());
-            let found = LookUp::new(&frame, &[Key::Int(0), Key::Int(1)], &[], false).unwrap();
+            let build = Build { keys: vec![Key::Int(0), Key::Int(1)], columns: Vec::new(), only_keys: false };
+            let found = LookUp::new(Arc::new(frame), build).unwrap();
             let matches = found.matches(&vectors(&batch), batch.len(), false).unwrap();
             let mut expected = Vec::new();
             for (i, row) in batch.iter().enumerate() {

@@ -320,6 +320,18 @@ impl Op {
     }
 }
 
+/// The names of all kernels, for tests that must not miss one.
+pub fn names() -> Vec<String> {
+    let mut names: Vec<String> = UnaryOp::ALL.iter().map(|op| op.name().to_owned()).collect();
+    names.extend(BinaryOp::ALL.iter().map(|op| op.name().to_owned()));
+    names.extend(DtField::ALL.iter().map(|field| format!("dt.{}", field.name())));
+    names.extend(TextOp::NAMES.iter().map(|name| format!("str.{name}")));
+    let others =
+        [Op::FillNa, Op::Astype(DType::Bool), Op::IsIn([].into()), Op::Where, Op::ClipLower, Op::Round(0)];
+    names.extend(others.iter().map(|op| op.name().to_owned()));
+    names
+}
+
 /// Runs an operation on a batch of `rows` rows.
 pub fn run(op: &Op, args: &[Operand<'_>], rows: usize) -> Result<Vector, ExprError> {
     if args.iter().any(|arg| matches!(arg, Operand::Vector(vector) if vector.is_coded())) {

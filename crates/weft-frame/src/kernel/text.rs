@@ -25,15 +25,12 @@ pub enum TextOp {
         stop: Option<i64>,
     },
     Len,
-    Lower,
-    Upper,
     Strip,
 }
 
 impl TextOp {
     /// A name for each, for lists of what is native.
-    pub const NAMES: [&str; 8] =
-        ["startswith", "endswith", "contains", "slice", "len", "lower", "upper", "strip"];
+    pub const NAMES: [&str; 6] = ["startswith", "endswith", "contains", "slice", "len", "strip"];
 
     pub fn name(&self) -> &'static str {
         match self {
@@ -42,8 +39,6 @@ impl TextOp {
             TextOp::Contains(_) => "str.contains",
             TextOp::Slice { .. } => "str.slice",
             TextOp::Len => "str.len",
-            TextOp::Lower => "str.lower",
-            TextOp::Upper => "str.upper",
             TextOp::Strip => "str.strip",
         }
     }
@@ -119,8 +114,6 @@ pub(super) fn run(op: &TextOp, vector: &Vector) -> Result<Vector> {
             let lengths = texts.iter().flatten().map(|text| text.chars().count() as i64);
             Ok(Vector::from_vec::<Int64Type>(DType::Int64, lengths.collect()))
         }
-        TextOp::Lower => map(&|text| text.to_lowercase()),
-        TextOp::Upper => map(&|text| text.to_uppercase()),
         // What Python calls white space.
         TextOp::Strip => map(&|text| text.trim_matches(is_space).to_owned()),
     }

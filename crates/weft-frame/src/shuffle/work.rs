@@ -40,7 +40,7 @@ impl Route {
                 let bounds = SortKeys::of_columns(keys, boundaries, &mut own)?;
                 // A key that equals a boundary starts the partition after it.
                 let last = self.npartitions - 1;
-                Ok((0..input.rows()).map(|row| bounds.upper_bound(&own, row).min(last)).collect())
+                Ok(bounds.places(&own).into_iter().map(|place| place.min(last)).collect())
             }
             By::Number(key) => {
                 let vector = key.values(input)?;

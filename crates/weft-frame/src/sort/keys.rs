@@ -128,6 +128,16 @@ impl SortKeys {
         low as u32
     }
 
+    /// [`upper_bound`](Self::upper_bound) of every row of `other`.
+    pub fn places(&self, other: &SortKeys) -> Vec<u32> {
+        match (&self.columns[..], &other.columns[..]) {
+            ([SortColumn::Bits(bounds)], [SortColumn::Bits(bits)]) => {
+                bits.iter().map(|key| bounds.partition_point(|bound| bound <= key) as u32).collect()
+            }
+            _ => (0..other.rows).map(|row| self.upper_bound(other, row)).collect(),
+        }
+    }
+
     /// Whether a row's first key is missing.
     pub fn missing(&self, row: usize) -> bool {
         let Some(vector) = self.vectors.first() else { return false };
