@@ -92,7 +92,7 @@ fn all_at_once() {
 #[test]
 fn larger_clusters_with_larger_graphs() {
     let trouble = Trouble { deaths: 20, breaks: 10, partitions: 20, busy: 5, ..Trouble::default() };
-    seeds(12, |seed| Options {
+    seeds(4, |seed| Options {
         seed,
         n_workers: 24,
         max_threads: 5,

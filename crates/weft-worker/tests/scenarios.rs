@@ -100,8 +100,11 @@ fn finished() -> Outcome {
     Outcome::Finished { nbytes: 8, type_name: "int".into() }
 }
 
-fn executed(actions: &[Action]) -> Vec<&Execute> {
-    let execute = |action| if let &Action::Execute(ref execute) = action { Some(&**execute) } else { None };
+fn executed<'a>(actions: &'a [Action]) -> Vec<&'a Execute> {
+    let execute = |action: &'a Action| match action {
+        Action::Execute(execute) => Some(&**execute),
+        _ => None,
+    };
     actions.iter().filter_map(execute).collect()
 }
 
