@@ -105,6 +105,20 @@ fn larger_clusters_with_larger_graphs() {
     });
 }
 
+/// A failing seed replays.
+#[test]
+fn equal_seeds_give_equal_runs() {
+    let trouble = Trouble { deaths: 20, breaks: 10, restarts: 3, retirements: 10, ..Trouble::default() };
+    for seed in 0..20 {
+        let run = || {
+            let mut world = World::new(Options { seed, trouble, ..Options::default() });
+            world.run().unwrap_or_else(|problem| panic!("seed {seed}: {problem}"));
+            (world.n_events, world.now, world.n_executed(), world.random.number())
+        };
+        assert_eq!(run(), run(), "seed {seed}");
+    }
+}
+
 /// What the simulation never reaches it does not test.
 #[test]
 fn every_change_of_state_comes_up() {
