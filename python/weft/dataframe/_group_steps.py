@@ -65,9 +65,18 @@ def _regroup(parts: list[Any], levels: int, options: dict[str, Any], name: str, 
     grouped = whole.groupby(level=list(range(levels)) if levels > 1 else 0, **options)
     result = getattr(grouped, name)()
     if isinstance(result, pd.Series):
-        return result.astype(meta.dtype) if result.dtype != meta.dtype else result
-    wrong = {c: d for c, d in meta.dtypes.items() if result[c].dtype != d and d.kind != "O"}
+        return result.astype(meta.dtype) if _fits(result, meta.dtype) else result
+    wrong = {c: d for c, d in meta.dtypes.items() if d.kind != "O" and _fits(result[c], d)}
     return result.astype(wrong) if wrong else result
+
+
+def _fits(values: pd.Series, dtype: Any) -> bool:
+    """Whether ``values`` have another dtype, and all of them fit into this: sums may be too large for it."""
+    if values.dtype == dtype:
+        return False
+    if values.dtype.kind in "iu" and getattr(dtype, "kind", "O") in "iu":
+        return bool((values.astype(dtype) == values).all())
+    return True
 
 
 def _pick(partition: Any, series: list[Any], labels: list[Any], columns: Any) -> Any:
