@@ -224,13 +224,14 @@ def collections_to_dsk(collections, optimize_graph=True, optimizations=(), **kwa
     groups: dict = {}
     for collection in collections:
         how = optimization_function(collection) if optimize_graph else dont_optimize
-        groups.setdefault(how, []).append(collection)
+        # Collections that share work beyond equal keys build their graph as one.
+        together = getattr(type(collection), "__weft_graph__", None)
+        groups.setdefault((how, together), []).append(collection)
     graphs = []
-    for how, members in groups.items():
+    for (how, together), members in groups.items():
         if all(isinstance(c, DelayedCore) for c in members) and len(members) > 1:
             graph = delayed_graph(list(members))
-        elif (together := getattr(type(members[0]), "__weft_graph__", None)) is not None:
-            # Collections that share work beyond equal keys build their graph as one.
+        elif together is not None:
             graph = together(members)
         else:
             graph = _merged([c.__dask_graph__() for c in members])

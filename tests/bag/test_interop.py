@@ -100,6 +100,11 @@ def test_persist_of_several():
     assert (b.count().compute(), x.sum().compute(), len(f)) == (6, 4.0, 6)
 
 
+def test_graphs_that_are_not_optimized():
+    lazy = (da.ones(4, chunks=2).sum(), weft.delayed(1) + 1, frame().n.sum(), bag().count())
+    assert weft.compute(*lazy, optimize_graph=False) == (4.0, 2, 15, 6)
+
+
 def test_optimize_keeps_the_answers():
     lazy = weft.optimize(bag().pluck("n").map(lambda n: n + 1), da.ones(4, chunks=2) + 1, weft.delayed(1) + 1)
     assert weft.compute(*lazy)[0] == [1, 2, 3, 4, 5, 6]
