@@ -245,8 +245,10 @@ def from_dask_array(x: Any, columns: Any = None, index: Any = None, meta: Any = 
     """
     if index is not None and not isinstance(getattr(index, "_meta", None), pd.Index):
         raise ValueError("'index' must be an instance of weft.dataframe.Index")
-    found = _meta_from_array(x, columns, None if index is None else index._meta)
-    meta = found if meta is None else _meta.make_meta(meta)
+    if meta is None:
+        meta = _meta_from_array(x, columns, None if index is None else index._meta)
+    else:
+        meta = _meta.make_meta(meta)
     if x.ndim == 2 and len(x.chunks[1]) > 1:
         x = x.rechunk({1: x.shape[1]})
     parts = blocks(x)
@@ -306,9 +308,12 @@ def beside(own: Any, array: Any) -> Any:
             f"Number of partitions do not match: the array has {len(array.chunks[0])} blocks and the frame "
             f"{own.npartitions} partitions. Use rechunk, or from_dask_array and align by index"
         )
-    columns = own._meta.columns if own.ndim == 2 and array.ndim == 2 else None
     index = own if isinstance(own._meta, pd.Index) else own.index
-    return from_dask_array(array, columns=columns, index=index)
+    columns = own._meta.columns if own.ndim == 2 and array.ndim == 2 else None
+    meta = _meta_from_array(array, columns, index._meta)
+    if own.ndim == 1 and array.ndim == 1:
+        meta = meta.rename(own._meta.name)  # An operand without a name of its own.
+    return from_dask_array(array, index=index, meta=meta)
 
 
 def as_operand(own: Any, value: Any) -> Any:

@@ -363,7 +363,7 @@ def _texts(
     dtype: Any = get_string_dtype()
     return (
         dtype.__from_arrow__(texts)
-        if isinstance(dtype, pd.StringDtype)
+        if hasattr(dtype, "__from_arrow__")
         else np.array(texts.to_pylist(), object)
     )
 
