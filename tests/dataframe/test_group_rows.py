@@ -118,3 +118,11 @@ def test_quantiles_are_exact(values, npartitions, q):
     same(lazy.median(), frame.median())
     if frame.x.count() > 1:
         same(lazy[["x", "i"]].cov(), frame[["x", "i"]].cov())
+
+
+def test_missing_among_categories_of_numbers():
+    frame = pd.DataFrame({"c": pd.Categorical([1, None, 2, 1], categories=[1, 2, 3]), "x": [1.0, 2, 3, 4]})
+    same(
+        dd.from_pandas(frame, npartitions=2).groupby("c", observed=True).x.var(),
+        frame.groupby("c", observed=True).x.var(),
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weft._task_spec import Alias
+from weft._task_spec import Alias, Task, TaskRef
 from weft._weft import Graph
 from weft.dataframe import _meta
 from weft.dataframe._collection import Collection, blockwise, host
@@ -50,7 +50,8 @@ def scalar_array(scalar: Any) -> Any:
     from weft.array.core import Array
 
     name = f"array-{scalar._name}"
-    graph = Graph.extend(scalar.__dask_graph__(), {(name,): Alias((name,), (scalar._name, 0))})
+    task = Task((name,), np.asarray, TaskRef((scalar._name, 0)))
+    graph = Graph.extend(scalar.__dask_graph__(), {(name,): task})
     return Array(graph, name, (), meta=np.asarray(scalar._meta), dtype=np.asarray(scalar._meta).dtype)
 
 

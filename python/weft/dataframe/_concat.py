@@ -67,8 +67,9 @@ def concat(
     if known and interleave_partitions and not _ascending(frames):
         from weft.dataframe._repartition import align
 
+        meta = _stacked(frames, join)
         return blockwise(
-            _stack, align(frames), join, label="concat", meta=_stacked(frames, join), divisions=None
+            _stack, align(frames), join, meta, label="concat", meta=meta, divisions=None
         )._with_divisions(align(frames)[0].divisions)
     return _after(frames, join, known)
 
@@ -92,11 +93,15 @@ def _stacked(frames: list[Any], join: Any) -> Any:
     return pd.concat(samples, join=join).iloc[:0]
 
 
-def _stack(parts: list[Any], join: Any) -> Any:
+def _stack(parts: list[Any], join: Any, meta: Any) -> Any:
     from weft.dataframe._collection import concat as united
 
     full = [part for part in parts if len(part)] or parts[:1]
-    return united(full, join=join).sort_index(kind="stable")
+    whole = united(full, join=join).sort_index(kind="stable")
+    # Parts without rows have a say in the columns.
+    return (
+        whole.reindex(columns=meta.columns) if isinstance(whole, pd.DataFrame) and meta.ndim == 2 else whole
+    )
 
 
 def _after(frames: list[Any], join: Any, known: bool) -> Any:

@@ -247,7 +247,7 @@ class _Join:
             return None
         if broadcast is None and self._native_keys()[0]:
             # Looked up in Rust, whatever is small enough to be held once.
-            sizes = {"left": _size(left), "right": _size(right)}
+            sizes: dict[str, Any] = {"left": _size(left), "right": _size(right)}
             if None not in sizes.values():
                 # The order of the left side's rows is cheaper to keep.
                 order = ["right", "left"] if sizes["left"] > sizes["right"] / 8 else ["left", "right"]

@@ -289,7 +289,7 @@ def reduction(
             chunk_kwargs=options,
             aggregate_kwargs=outer,
         )
-    measured = {"skipna": skipna, "numeric_only": numeric_only}
+    measured = {"skipna": skipna, "numeric_only": numeric_only and frame}
     labels = sample.columns if frame else pd.Index(["0"])
     if frame and numeric_only:
         labels = sample.select_dtypes(["number", "bool"]).columns

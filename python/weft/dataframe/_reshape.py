@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from weft.dataframe import _meta
@@ -103,12 +104,21 @@ def pivot_table(df: Any, index: Any, columns: Any, values: Any = None, aggfunc: 
         raise ValueError("aggfunc must be either 'mean', 'sum', 'count', 'first', 'last'")
     options = {"index": index, "columns": columns, "values": values, "aggfunc": aggfunc, "observed": False}
     needed = df[list(dict.fromkeys([index, columns, *wanted]))]
-    meta = _meta.meta_nonempty(needed._meta).pivot_table(**options).iloc[:0]
-    return host(_pivot, (needed,), options, meta=meta, npartitions=1, label="pivot_table", whole=True)
+    # A row for each category, so that each has its column.
+    dtype = needed._meta[columns].dtype
+    sample = _meta.meta_nonempty(needed._meta).iloc[[0] * max(len(dtype.categories), 1)]
+    sample = sample.assign(**{columns: pd.Categorical(dtype.categories, dtype=dtype)})
+    meta = sample.pivot_table(**options).iloc[:0]
+    return host(_pivot, (needed, meta), options, meta=meta, npartitions=1, label="pivot_table", whole=True)
 
 
-def _pivot(parts: list[Any], **options: Any) -> Any:
-    return joined(parts).pivot_table(**options)
+def _pivot(parts: list[Any], meta: Any, **options: Any) -> Any:
+    table = joined(parts).pivot_table(**options)
+    if len(table.columns) == len(meta.columns):
+        return table
+    # pandas leaves out columns without values.
+    nothing = 0 if options["aggfunc"] in ("sum", "count") else np.nan
+    return table.reindex(columns=meta.columns, fill_value=nothing)
 
 
 def melt(

@@ -112,7 +112,9 @@ def hash_values(values: Any) -> np.ndarray:
     """A hash of each value; equal values have equal hashes whatever their dtype."""
     series = pd.Series(values).reset_index(drop=True)
     if isinstance(series.dtype, pd.CategoricalDtype):
-        series = series.astype(series.dtype.categories.dtype)
+        dtype = series.dtype.categories.dtype
+        # Integers have no missing value.
+        series = series.astype("float64" if dtype.kind in "iub" and series.hasnans else dtype)
     dtype = series.dtype
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
         if dtype.kind != "c":
