@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import weft
 import weft.dataframe as dd
 from weft.delayed import delayed
 
@@ -134,7 +135,11 @@ WRITERS = {
 def test_a_failed_write_leaves_no_file_of_its_own(form, tmp_path):
     frame = pd.DataFrame({"x": ["fine", "fine", "fine", Unwritable()]}, dtype=object)
     df = dd.from_pandas(frame, npartitions=2)
-    with pytest.raises(Exception, match="cannot be written|convert|Unwritable"):
+    # One task at a time, so that no other is still writing when the error is raised.
+    with (
+        weft.config.set(scheduler="sync"),
+        pytest.raises(Exception, match="cannot be written|convert|Unwritable"),
+    ):
         WRITERS[form](df, str(tmp_path))
     left = [path.name for path in tmp_path.iterdir()]
     # Whole files of other partitions may be there; no hidden partial one, and not the one that failed.
