@@ -635,6 +635,20 @@ def _cluster_scheduler():
     return clients.current_scheduler() if clients is not None else None
 
 
+def computes_elsewhere() -> bool:
+    """Whether a computation that names no scheduler would run in other processes.
+
+    Examples
+    --------
+    >>> import weft
+    >>> with weft.config.set(scheduler="processes"):
+    ...     computes_elsewhere()
+    True
+    """
+    scheduler = get_scheduler()
+    return scheduler is not None and scheduler in (named_schedulers["processes"], _cluster_scheduler())
+
+
 def _scheduler_function(scheduler):
     if callable(scheduler):
         return scheduler
@@ -670,7 +684,9 @@ def wait(x, timeout=None, return_when="ALL_COMPLETED"):
     Examples
     --------
     >>> import weft
-    >>> wait(weft.delayed(abs)(-1).persist()).compute()
+    >>> x = weft.delayed(abs)(-1).persist()
+    >>> _ = wait(x)
+    >>> x.compute()
     1
     """
     try:

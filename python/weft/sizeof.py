@@ -140,7 +140,7 @@ def _register_cupy() -> None:
 def _register_numba() -> None:
     import numba.cuda
 
-    @sizeof.register(numba.cuda.cudadrv.devicearray.DeviceNDArray)
+    @sizeof.register(numba.cuda.cudadrv.devicearray.DeviceNDArray)  # type: ignore[attr-defined]
     def _device(x) -> int:
         return int(x.nbytes)
 

@@ -142,9 +142,16 @@ def test_an_exception_in_a_generator_is_the_users_and_the_next_compute_works():
     assert b.map(inc).compute() == [1, 2, 3, 4]
 
 
-def test_processes_are_refused_clearly():
-    with pytest.raises((ValueError, NotImplementedError), match="processes"):
-        db.from_sequence([1]).compute(scheduler="processes")
+def test_processes():
+    bag = db.from_sequence(range(20), npartitions=4)
+    assert bag.map(lambda i: (i % 3, os.getpid())).pluck(1).distinct().compute(scheduler="processes") != [
+        os.getpid()
+    ]
+    assert bag.map(str).filter(lambda text: "1" in text).compute(scheduler="processes") == [
+        str(i) for i in range(20) if "1" in str(i)
+    ]
+    with weft.config.set(scheduler="processes"):
+        assert sorted(bag.groupby(lambda i: i % 2).map(lambda group: len(group[1])).compute()) == [10, 10]
 
 
 def test_groupby_beyond_its_memory_goes_through_files(tmp_path):

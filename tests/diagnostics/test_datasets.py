@@ -28,7 +28,7 @@ def test_timeseries():
     assert pdf.index.is_monotonic_increasing and pdf.index.is_unique
     assert pdf.index[-1] < pd.Timestamp("2000-01-04")
     assert {k: str(v) for k, v in pdf.dtypes.items()} == {
-        "name": "string",
+        "name": "str",
         "id": "int64",
         "x": "float64",
         "y": "float64",

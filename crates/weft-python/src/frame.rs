@@ -122,7 +122,7 @@ fn decimal_from_py(object: &Bound<'_, PyAny>) -> PyResult<Scalar> {
     let parts = object.call_method0("as_tuple")?;
     let (sign, digits, exponent): (u8, Vec<u8>, i32) =
         parts.extract().map_err(|_| unsupported("a decimal that is not finite"))?;
-    if exponent > 0 || exponent < -38 || digits.len() > 38 {
+    if !(-38..=0).contains(&exponent) || digits.len() > 38 {
         return Err(unsupported("a decimal of this size"));
     }
     let value = digits.iter().fold(0i128, |value, &digit| value * 10 + digit as i128);

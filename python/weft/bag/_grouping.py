@@ -8,7 +8,7 @@ from weft import config
 from weft._weft import bag_layer
 from weft.bag import _shuffle
 from weft.bag._partitions import Partitions
-from weft.base import tokenize
+from weft.base import computes_elsewhere, tokenize
 from weft.utils import (
     funcname,
 )
@@ -78,8 +78,9 @@ class Grouping(Partitions):
         max_branch : int, optional
             How many partitions' groups are put together before tasks read from each other (for ``"tasks"``).
         shuffle : {"disk", "tasks"}, optional
-            ``"disk"``, the default: groups wait in memory up to the setting ``bag.shuffle-memory`` (256 MiB), beyond
-            that in files. ``"tasks"``: they are results of tasks.
+            ``"disk"``: groups wait in memory up to the setting ``bag.shuffle-memory`` (256 MiB), beyond
+            that in files, all in this process. ``"tasks"``: they are results of tasks. The default is ``"tasks"``
+            if bags are computed on other processes (a client, the setting ``scheduler="processes"``), else ``"disk"``.
 
         Returns
         -------
@@ -95,7 +96,9 @@ class Grouping(Partitions):
         if method is not None:
             raise Exception("The method= keyword has been moved to shuffle=")
 
-        shuffle = shuffle or config.get("dataframe.shuffle.method", None) or "disk"
+        shuffle = shuffle or config.get("dataframe.shuffle.method", None)
+        if shuffle is None:
+            shuffle = "tasks" if computes_elsewhere() else "disk"
         if shuffle == "disk":
             return groupby_disk(self, grouper, npartitions=npartitions, blocksize=blocksize)
         if shuffle in ("tasks", "p2p"):

@@ -11,7 +11,7 @@ mod data;
 mod serve;
 mod threads;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -198,8 +198,7 @@ impl WorkerServer {
                 let _ = std::fs::remove_file(path);
             }
             for path in cleanup {
-                // A sibling may have removed it already.
-                let _ = std::fs::remove_dir_all(path);
+                remove_with_siblings(&path);
             }
             // SAFETY: ends the process without running anything more of it.
             unsafe { libc::_exit(1) }
@@ -209,6 +208,18 @@ impl WorkerServer {
     /// Asks the scheduler to take over what this worker holds and to let it go.
     pub fn leave(&self, reason: &str) {
         self.0.feed(Event::Leave { reason: reason.into() }, Values::None, true);
+    }
+}
+
+/// Removes a directory that others may be removing at the same time: who finds an entry gone that it has just listed
+/// fails, and so may all of them.
+fn remove_with_siblings(path: &Path) {
+    const TRIES: u32 = 100;
+    for _ in 0..TRIES {
+        if std::fs::remove_dir_all(path).is_ok() || !path.exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
