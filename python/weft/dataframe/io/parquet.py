@@ -52,7 +52,7 @@ def read_parquet(
         Row groups of a partition: so many; one if True; all of a file if False; else as many as
         ``blocksize`` allows.
     blocksize : int or str, optional
-        Bytes of a partition, unpacked; by default 16 MiB, more if there would be very many partitions.
+        Bytes of a partition, unpacked; by default some 4 MiB, more if there would be very many partitions.
 
     Raises
     ------
