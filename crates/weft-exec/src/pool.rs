@@ -155,9 +155,15 @@ impl Pool {
         let seat = Arc::new(Seat::default());
         loop {
             match self.find(&seat) {
-                Find::Run(run) => run.work(gate, false),
+                Find::Run(run) => {
+                    run.work(gate, false);
+                    run.leave(gate);
+                }
                 Find::Wait => match seat.wait() {
-                    Order::Serve(run) => run.work(gate, true),
+                    Order::Serve(run) => {
+                        run.work(gate, true);
+                        run.leave(gate);
+                    }
                     Order::Leave => return,
                 },
                 Find::Leave => return,

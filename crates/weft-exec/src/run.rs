@@ -254,6 +254,17 @@ impl Run {
         }
     }
 
+    /// Lets go of the run. Whoever is the last to do so frees the objects of its tasks, and does it inside: the host
+    /// keeps a list, behind a lock, of what was let go outside, and a process that is forked meanwhile
+    /// would find that lock taken for ever.
+    pub(crate) fn leave(self, gate: &mut dyn Gate) {
+        let host = self.0.options.host.clone();
+        if let Some(shared) = Arc::into_inner(self.0) {
+            let mut shared = Some(shared);
+            gate.inside(&host, &mut |_| drop(shared.take()));
+        }
+    }
+
     /// Host tasks one after the other, while the thread is inside.
     fn batch(&self, inside: &mut dyn Inside, thread: u64) {
         let until = Instant::now() + QUANTUM;
