@@ -74,17 +74,13 @@ def merge_asof(
     }
     if on is not None:
         if left_on is not None or right_on is not None:
-            raise ValueError(
-                "Can only pass argument 'on' OR 'left_on' and 'right_on', not a combination of both."
-            )
+            raise ValueError("give 'on', or 'left_on' and 'right_on', but not both kinds")
         left_on = right_on = on
     if any(isinstance(key, Collection) for key in (left_on, right_on)):
         raise NotImplementedError("merge_asof by a lazy collection: assign it as a column first")
     if by is not None:
         if left_by is not None or right_by is not None:
-            raise ValueError(
-                "Can only pass argument 'by' OR 'left_by' and 'right_by', not a combination of both."
-            )
+            raise ValueError("give 'by', or 'left_by' and 'right_by', but not both kinds")
         left_by = right_by = by
     if (left_by is None) != (right_by is None):
         raise ValueError("Must specify both left_by and right_by if one is specified.")

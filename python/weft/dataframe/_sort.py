@@ -246,6 +246,13 @@ def _current(parts: list[pd.DataFrame]) -> tuple[list[Any], bool]:
 # -- set_index ------------------------------------------------------------------------------------
 
 
+def _several_levels(keys: list[Any]) -> NotImplementedError:
+    return NotImplementedError(
+        f"an index of several levels, {keys}: a lazy frame (as a Dask dataframe does not yet support multi-indexes) has one "
+        "column as its index; choose one, or make one of them all and set that"
+    )
+
+
 def set_index(
     self: Any,
     other: Any,
@@ -304,18 +311,11 @@ def set_index(
     if isinstance(other, list):
         if any(isinstance(part, Collection) for part in other):
             raise TypeError("List[FrameBase] not supported by set_index")
-        raise NotImplementedError(
-            "Dask dataframe does not yet support multi-indexes.\n"
-            f"You tried to index with this index: {other}\nIndexes must be single columns only."
-        )
+        raise _several_levels(other)
     lazy = isinstance(other, Collection)
     if lazy:
         if other.ndim == 2:
-            raise NotImplementedError(
-                "Dask dataframe does not yet support multi-indexes.\n"
-                f"You tried to index with a frame with these columns: {list(other.columns)}\n"
-                "Indexes must be single columns only."
-            )
+            raise _several_levels(list(other.columns))
         if isinstance(other._meta, pd.Index) and other.expr == self.index.expr:
             return self
     elif other == self._meta.index.name and other is not None:
