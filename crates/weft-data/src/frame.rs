@@ -5,6 +5,7 @@
 //! dtypes use validity. Numeric columns therefore cross to pandas and back without a copy and
 //! without a second notion of missing.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use arrow_array::{Array, ArrayRef};
 use weft_graph::Key;
 
 /// The pandas dtype of a column. The Arrow array holds the values; this says what they mean.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DType {
     Bool,
     Int8,
@@ -40,7 +41,7 @@ pub enum DType {
 }
 
 /// The Arrow types that frames hold as they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ArrowType {
     Bool,
     Int64,
@@ -84,7 +85,7 @@ impl fmt::Display for ArrowType {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TimeUnit {
     Second,
     Milli,
@@ -229,7 +230,7 @@ impl DType {
 }
 
 /// What the host language makes of a frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// A DataFrame.
     #[default]

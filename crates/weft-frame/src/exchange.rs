@@ -4,6 +4,7 @@
 //! how its layers are built over the layers of what it reads; how many layers that takes is its own
 //! affair.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ impl Expr {
 }
 
 /// Values by which rows are placed: a column, or a level of the index.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum KeyRef {
     Column(Key),
     Index(usize),

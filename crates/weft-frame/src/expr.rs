@@ -1,5 +1,6 @@
 //! The expression: an immutable, shared, hashed description of a table, a Series or a scalar.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::source::Source;
 use weft_data::Hasher;
 
 /// A column as an expression promises it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Field {
     pub label: Key,
     /// `None`: values that only the host can hold.
@@ -23,7 +24,7 @@ pub struct Field {
 }
 
 /// What a partition looks like.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
     pub fields: Vec<Field>,
     pub kind: Kind,
@@ -150,7 +151,7 @@ pub struct HostInput {
 }
 
 /// Which partitions of an input a task of a host step gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostReads {
     /// Its own.
     Aligned,
@@ -179,7 +180,7 @@ pub struct Agg {
 }
 
 /// What becomes of the groups.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Finish {
     /// A row for each group, the keys as index.
     Groups { kind: Kind },

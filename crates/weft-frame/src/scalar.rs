@@ -1,5 +1,6 @@
 //! Single values: literals in expressions.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use weft_data::{DType, TimeUnit};
@@ -7,7 +8,7 @@ use weft_data::{DType, TimeUnit};
 use weft_data::Hasher;
 
 /// One value of a column.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Scalar {
     /// None, NaN, NaT or `pd.NA`.
     Missing,
@@ -38,7 +39,7 @@ pub enum Scalar {
 
 /// A value that the user wrote. Without a dtype it is a Python number, which takes the dtype of
 /// the column it meets; with one it is a NumPy scalar, which promotes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Literal {
     pub value: Scalar,
     pub dtype: Option<DType>,

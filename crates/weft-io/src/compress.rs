@@ -1,12 +1,13 @@
 //! Compressed files, read as a stream.
 
+use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::source::ReadAt;
 use crate::{ByteSource, IoError};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Compression {
     /// By the extension of each file.
     #[default]

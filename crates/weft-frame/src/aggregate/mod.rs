@@ -1,5 +1,6 @@
 //! Aggregations: what they are called, what they give.
 
+use serde::{Deserialize, Serialize};
 use weft_data::{ArrowType, DType};
 
 use crate::error::ExprError;
@@ -16,7 +17,7 @@ pub(crate) use encode::{NONE, integers};
 pub(crate) use group::Grouper;
 
 /// An aggregation of a column. Missing values are skipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Func {
     /// Number of rows.
     Size,

@@ -8,6 +8,7 @@ mod rows;
 pub(crate) mod table;
 mod work;
 
+use serde::{Deserialize, Serialize};
 use weft_data::{DType, Kind, LayerRef};
 use weft_graph::Key;
 
@@ -23,7 +24,7 @@ pub(crate) use work::take_or_missing;
 type Result<T> = std::result::Result<T, ExprError>;
 
 /// Which rows a join keeps. Missing keys match missing keys, as in pandas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum How {
     Inner,
     Left,
@@ -70,7 +71,7 @@ impl How {
 }
 
 /// Where a column of the result comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Side {
     Left,
     Right,
@@ -78,7 +79,7 @@ pub enum Side {
     Key(usize),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JoinColumn {
     pub label: Key,
     pub side: Side,
@@ -86,7 +87,7 @@ pub struct JoinColumn {
     pub source: Key,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JoinSpec {
     pub how: How,
     /// As many for both sides, and of the same dtypes.

@@ -1,6 +1,7 @@
 //! A join in which each partition of one side looks its rows up in the whole other side, as part of the pass
 //! over those rows: nothing is put together between the steps before the join and those after it.
 
+use serde::{Deserialize, Serialize};
 use weft_data::Hasher;
 use weft_graph::Key;
 
@@ -21,7 +22,7 @@ pub struct Probe {
     pub columns: Vec<ProbeColumn>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProbeColumn {
     pub label: Key,
     pub source: Key,

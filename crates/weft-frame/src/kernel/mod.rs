@@ -3,6 +3,7 @@
 //! Kernels are typed by the batch they get, not by the expression: a column that was promoted in
 //! one block is float64 there and int64 elsewhere.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use weft_data::DType;
@@ -26,7 +27,7 @@ pub use text::TextOp;
 pub(crate) use vector::with_number;
 pub use vector::{NAT, Number, Operand, Vector, concat, empty, repeat, to_dtype};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum UnaryOp {
     Neg,
     Pos,
@@ -36,7 +37,7 @@ pub enum UnaryOp {
     NotNa,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum BinaryOp {
     Add,
     Sub,
@@ -57,7 +58,7 @@ pub enum BinaryOp {
 }
 
 /// A field of a datetime column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DtField {
     Year,
     Month,
@@ -85,7 +86,7 @@ pub enum DtField {
 }
 
 /// An operation on each row.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     Unary(UnaryOp),
     Binary(BinaryOp),

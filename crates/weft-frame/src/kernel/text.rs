@@ -1,5 +1,6 @@
 //! Methods of text. Positions and lengths count characters, as in Python.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use arrow_array::types::{Float64Type, Int64Type};
@@ -13,7 +14,7 @@ use crate::error::ExprError;
 type Result<T> = std::result::Result<T, ExprError>;
 
 /// An operation on each text; what is missing is False for tests, else stays missing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TextOp {
     StartsWith(Vec<String>),
     EndsWith(Vec<String>),

@@ -4,6 +4,7 @@ mod boundaries;
 mod keys;
 mod rows;
 
+use serde::{Deserialize, Serialize};
 use weft_data::{ArrowType, DType, Kind, LayerRef};
 use weft_graph::{Axis, Key, Read, Rule};
 
@@ -18,7 +19,7 @@ pub(crate) use keys::SortKeys;
 type Result<T> = std::result::Result<T, ExprError>;
 
 /// One of the keys of a sort.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SortBy {
     pub key: KeyRef,
     pub ascending: bool,

@@ -1,5 +1,6 @@
 //! The cutting of files into partitions.
 
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -7,7 +8,7 @@ use std::sync::atomic::Ordering::SeqCst;
 ///
 /// A row belongs to the block in which the line break before it lies; the first row of a file to
 /// the first block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// Position of the file in [`CsvSource::paths`](super::CsvSource::paths).
     pub file: usize,

@@ -3,8 +3,9 @@
 //! pandas guesses one layout from the first value of a column and then holds all values to it. So does this
 //! module; layouts that it does not know are left to pandas.
 
+use serde::{Deserialize, Serialize};
 /// The layout of the values of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layout {
     date: DateOrder,
     /// Between the parts of the date; 0 for none.
@@ -12,13 +13,13 @@ pub(crate) struct Layout {
     time: Option<Time>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum DateOrder {
     YearMonthDay,
     MonthDayYear,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Time {
     /// Between date and time: a space or `T`.
     separator: u8,

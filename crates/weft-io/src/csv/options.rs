@@ -1,5 +1,6 @@
 //! What the user asked for, with pandas' defaults.
 
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 use weft_data::DType;
@@ -8,7 +9,7 @@ use weft_graph::Key;
 use crate::{Compression, IoError};
 
 /// The options of `read_csv` that this reader carries out itself.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CsvOptions {
     pub delimiter: u8,
     /// `None`: quotes are ordinary characters.
@@ -95,7 +96,7 @@ impl Default for CsvOptions {
 }
 
 /// Where the column names are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Header {
     /// The first row, unless `names` are given.
     Infer,
@@ -104,19 +105,19 @@ pub enum Header {
     None,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UseCols {
     Names(Vec<String>),
     Positions(Vec<usize>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ColumnRef {
     Name(String),
     Position(usize),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Encoding {
     /// With or without a byte order mark.
     Utf8,
@@ -124,7 +125,7 @@ pub enum Encoding {
 }
 
 /// What to do when data do not have the dtype that the sample showed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DtypeMismatch {
     /// Integers that meet gaps or fractions become floats; everything else is an error.
     Promote,
@@ -132,7 +133,7 @@ pub enum DtypeMismatch {
 }
 
 /// A column of the result.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
     pub name: String,
     /// The name, or without any the column's number.

@@ -1,5 +1,6 @@
 //! Which columns are read as what, and which row groups are one partition.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use arrow_schema::DataType;
@@ -11,7 +12,7 @@ use super::files::ParquetFiles;
 use crate::IoError;
 
 /// A column, and what it is to be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ParquetField {
     pub label: Key,
     /// What the files call it.
@@ -20,7 +21,7 @@ pub struct ParquetField {
 }
 
 /// The row labels of partitions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ParquetIndex {
     /// `start, start + step, …` in each file that is read whole; else from 0.
     Range { start: i64, step: i64 },
@@ -53,7 +54,7 @@ pub(super) struct Plan {
 }
 
 /// Row groups of one file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Piece {
     pub file: usize,
     pub groups: Vec<usize>,
