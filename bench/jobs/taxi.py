@@ -1,19 +1,19 @@
-"""Four months of taxi trips (4 million rows, 17 columns, 370 MB of CSV): drop refunds and rides without
-distance, count trips by hour, average the tip's share of the fare by zone; one pass, both answers."""
+"""Months of taxi trips (4 million rows unless `--rows` says otherwise, 17 columns, 92 MB of CSV a million): drop refunds and
+rides without distance, count trips by hour, average the tip's share of the fare by zone; one pass, both answers."""
 
 import math
-import os
-import pathlib
+
+from jobs._data import DATA, rows
 
 TITLE = "The taxi job: CSV to answers"
-DATA = pathlib.Path(os.environ.get("WEFT_BENCH_DATA", pathlib.Path(__file__).parents[2] / "data"))
-FILES = str(DATA / "taxi" / "tripdata_2018-*.csv")
+MONTHS = max(1, min(12, rows(4e6) // 1_000_000))
+FILES = str(DATA / f"taxi-{MONTHS}" / "tripdata_2018-*.csv")
 
 
 def prepare():
     from weft.demo.data import taxi_months
 
-    for path in taxi_months(DATA / "taxi", year=2018, months=4, rows=1_000_000):
+    for path in taxi_months(DATA / f"taxi-{MONTHS}", year=2018, months=MONTHS, rows=1_000_000):
         path.read_bytes()  # into the page cache
 
 
