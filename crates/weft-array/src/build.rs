@@ -208,7 +208,7 @@ impl Expr {
         let chunks = Chunks::new(kept.collect::<Vec<_>>());
         let spec = Spec { reduction, skip_nan: skip_nan && input.is_float(), input, output, ddof };
         let word = if skip_nan { format!("nan{}", reduction.name()) } else { reduction.name().to_owned() };
-        let op = Op::Reduce { spec, reduced, keepdims };
+        let op = Op::Reduce { spec, reduced, keepdims, shared: false };
         Expr::new(op, vec![self.clone()], plain(chunks, output), &word, None)
     }
 

@@ -57,6 +57,8 @@ pub enum Op {
         spec: Spec,
         reduced: Vec<bool>,
         keepdims: bool,
+        /// Its partial results are those of a variance, which others of the same array read too.
+        shared: bool,
     },
     /// Where the smallest or largest elements are.
     Arg {
@@ -337,11 +339,14 @@ impl Op {
                     h.number(axis as u64);
                 }
             }
-            Op::Reduce { spec, reduced, keepdims } => {
+            Op::Reduce { spec, reduced, keepdims, shared } => {
                 h.text("reduce").text(spec.reduction.name()).number(spec.skip_nan as u64);
                 h.text(spec.output.dtype().name()).number(spec.ddof as u64).number(*keepdims as u64);
                 for &gone in reduced {
                     h.number(gone as u64);
+                }
+                if *shared {
+                    h.text("shared");
                 }
             }
             Op::Arg { arg, keepdims } => {

@@ -34,12 +34,12 @@ pub use build::Operand;
 pub use chunks::{AxisChunks, Chunks, Size};
 pub use error::ArrayError;
 pub use expr::{Expr, HostReads, HostStep, Meta, Op, Step, StepArg, Tasks};
-pub use lower::{Lowered, layer_of, lower};
+pub use lower::{Lowered, layer_of, lower, parts};
 pub use optimize::optimize;
-pub use origin::origin;
+pub use origin::{origin, part};
 pub use random::{Seeds, Uniform};
 pub use select::{Pick, Run, SelectAxis, Selection};
-pub use work::{REDUCED, decode_reduced};
+pub use work::decoder;
 
 /// The hash that identifies a text, for tokens made by the host.
 pub fn digest(text: &str) -> u128 {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use weft_data::{LayerRef, WorkRef};
 use weft_graph::{Axis, Key, Layer, Read, Rule};
 
@@ -17,6 +17,7 @@ use crate::fuse::{Fused, Operand, fuse};
 use crate::kernel::arg::Arg;
 use crate::kernel::reduce::{Reduction, Spec};
 use crate::optimize::optimize;
+use crate::origin::Parts;
 use crate::running::running;
 use crate::select::{SelectAxis, Selection};
 use crate::tree::{Tree, along};
@@ -53,6 +54,12 @@ pub fn lower(exprs: &[Expr]) -> Result<Vec<Lowered>> {
 /// The layer whose tasks are the blocks of one expression, even where they are other names of tasks.
 pub fn layer_of(expr: &Expr) -> Result<LayerRef> {
     Lowering::of(std::slice::from_ref(expr))?.layer(expr)
+}
+
+/// The layers of each expression and of all below them, by digest: those that [`crate::part`] counts. The
+/// expressions are those that layers were lowered from, as they are.
+pub fn parts(exprs: &[Expr]) -> Result<HashMap<u128, Vec<LayerRef>, ahash::RandomState>> {
+    Lowering::of(exprs).map(|lowering| lowering.parts)
 }
 
 /// What has to be known before an expression's layer is made.
@@ -93,48 +100,17 @@ impl Fused {
 #[derive(Default)]
 struct Lowering {
     layers: HashMap<u128, LayerRef, ahash::RandomState>,
-    spreads: Spreads,
+    parts: HashMap<u128, Vec<LayerRef>, ahash::RandomState>,
     /// The partial results of reductions that have them in common.
-    partials: HashMap<Reduced, LayerRef, ahash::RandomState>,
+    partials: HashMap<Reduced, Vec<LayerRef>, ahash::RandomState>,
 }
 
 /// What is reduced, along which axes, and whether without NaN.
 type Reduced = (u128, Vec<bool>, bool);
 
-/// Variances and means of the same: they share one pass over it.
-#[derive(Default)]
-struct Spreads(HashMap<Reduced, u32, ahash::RandomState>);
-
-impl Spreads {
-    fn of(exprs: &[Expr]) -> Spreads {
-        // Each reduction is seen once; the bits say which of mean, variance and deviation there are.
-        let mut found = Spreads::default();
-        let mut seen = HashSet::<u128, ahash::RandomState>::default();
-        let mut pending = exprs.to_vec();
-        while let Some(expr) = pending.pop() {
-            if !seen.insert(expr.digest()) {
-                continue;
-            }
-            if let Op::Reduce { spec, reduced, .. } = expr.op() {
-                let bit = match spec.reduction {
-                    Reduction::Mean => 1,
-                    Reduction::Var => 2,
-                    Reduction::Std => 4,
-                    _ => 0,
-                };
-                let key = (expr.inputs()[0].digest(), reduced.clone(), spec.skip_nan);
-                *found.0.entry(key).or_default() |= bit;
-            }
-            pending.extend_from_slice(expr.inputs());
-        }
-        found.0.retain(|_, bits| *bits != 1 && bits.count_ones() > 1);
-        found
-    }
-}
-
 impl Lowering {
     fn of(exprs: &[Expr]) -> Result<Lowering> {
-        let mut lowering = Lowering { spreads: Spreads::of(exprs), ..Lowering::default() };
+        let mut lowering = Lowering::default();
         // On a stack of our own: chains of steps are long.
         let mut pending: Vec<(Expr, Option<Plan>)> =
             exprs.iter().rev().map(|expr| (expr.clone(), None)).collect();
@@ -144,8 +120,10 @@ impl Lowering {
             }
             match plan {
                 Some(plan) => {
-                    let layer = crate::origin::remember(lowering.build(&expr, &plan)?, &expr);
+                    let mut parts = Parts::of(&expr);
+                    let layer = lowering.build(&expr, &plan, &mut parts)?;
                     lowering.layers.insert(expr.digest(), layer);
+                    lowering.parts.insert(expr.digest(), parts.finish());
                 }
                 None => {
                     let plan = Plan::of(&expr)?;
@@ -177,28 +155,26 @@ impl Lowering {
         expr.inputs().iter().map(|input| self.layer(input)).collect()
     }
 
-    fn build(&mut self, expr: &Expr, plan: &Plan) -> Result<LayerRef> {
+    fn build(&mut self, expr: &Expr, plan: &Plan, parts: &mut Parts) -> Result<LayerRef> {
         let shape = expr.chunks().numblocks();
         let name = Key::Str(expr.name().clone());
         match (expr.op(), plan) {
             (_, Plan::Fused(fused)) => {
                 let (inputs, reads) = self.reads(fused, &shape)?;
                 let work = Elementwise { name: title(expr, fused), pass: Pass::new(fused, expr.chunks()) };
-                layer(name, inputs, Rule::Grid { shape, reads }, Arc::new(work))
+                parts.last(name, inputs, Rule::Grid { shape, reads }, Arc::new(work))
             }
-            (Op::Reduce { spec, reduced, keepdims }, Plan::Reduce(fused)) => {
-                self.reduce(expr, *spec, reduced, *keepdims, fused)
-            }
-            (Op::Arg { arg, keepdims }, Plan::Reduce(fused)) => self.arg(expr, *arg, *keepdims, fused),
-            (Op::Scan(scan), _) => running(expr, *scan, self.inputs(expr)?),
+            (Op::Reduce { .. }, Plan::Reduce(fused)) => self.reduce(expr, fused, parts),
+            (Op::Arg { arg, keepdims }, Plan::Reduce(fused)) => self.arg(expr, *arg, *keepdims, fused, parts),
+            (Op::Scan(scan), _) => running(expr, *scan, self.inputs(expr)?, parts),
             (Op::Blocks(blocks), _) => {
-                layer(name, vec![], Rule::Grid { shape, reads: vec![] }, Arc::new(Given(blocks.clone())))
+                parts.last(name, vec![], Rule::Grid { shape, reads: vec![] }, Arc::new(Given(blocks.clone())))
             }
-            (Op::Tasks(tasks), _) => alias_tasks(expr, &tasks.blocks),
+            (Op::Tasks(tasks), _) => alias_tasks(expr, &tasks.blocks, parts),
             (Op::Rename, _) => {
                 let axes = (0..shape.len() as u32).map(along).collect();
                 let reads = vec![Read { input: 0, axes }];
-                layer(name, self.inputs(expr)?, Rule::Grid { shape, reads }, Arc::new(Alias))
+                parts.last(name, self.inputs(expr)?, Rule::Grid { shape, reads }, Arc::new(Alias))
             }
             (Op::Transpose(order), _) => {
                 let mut axes = vec![Axis::All; order.len()];
@@ -221,15 +197,15 @@ impl Lowering {
                     grid: shape.clone(),
                 };
                 let reads = vec![Read { input: 0, axes }];
-                layer(name, self.inputs(expr)?, Rule::Grid { shape, reads }, Arc::new(work))
+                parts.last(name, self.inputs(expr)?, Rule::Grid { shape, reads }, Arc::new(work))
             }
             (Op::Select(selection), _) => {
                 let rule = select_rule(expr, selection);
                 if selection.is_whole() {
-                    return layer(name, self.inputs(expr)?, rule, Arc::new(Alias));
+                    return parts.last(name, self.inputs(expr)?, rule, Arc::new(Alias));
                 }
                 let work = Select { name: expr.word().to_owned(), selection: selection.clone(), grid: shape };
-                layer(name, self.inputs(expr)?, rule, Arc::new(work))
+                parts.last(name, self.inputs(expr)?, rule, Arc::new(work))
             }
             (Op::Host(step), _) => {
                 let rule = match &step.reads {
@@ -242,7 +218,7 @@ impl Lowering {
                         Rule::Table { shape, starts: starts.clone(), reads: reads.clone() }
                     }
                 };
-                layer(name, self.inputs(expr)?, rule, step.work.clone())
+                parts.last(name, self.inputs(expr)?, rule, step.work.clone())
             }
             _ => ArrayError::invalid(format!("{} has no plan", expr.name())),
         }
@@ -267,18 +243,12 @@ impl Lowering {
     }
 
     /// A layer of first steps, layers that merge while there is much to merge, and the last.
-    fn reduce(
-        &mut self,
-        expr: &Expr,
-        wanted: Spec,
-        reduced: &[bool],
-        keepdims: bool,
-        fused: &Fused,
-    ) -> Result<LayerRef> {
+    fn reduce(&mut self, expr: &Expr, fused: &Fused, parts: &mut Parts) -> Result<LayerRef> {
+        let &Op::Reduce { spec: wanted, ref reduced, keepdims, shared } = expr.op() else {
+            return ArrayError::invalid(format!("{} is no reduction", expr.name()));
+        };
         let input = &expr.inputs()[0];
         let key = (input.digest(), reduced.to_vec(), wanted.skip_nan);
-        let shared = self.spreads.0.contains_key(&key)
-            && matches!(wanted.reduction, Reduction::Mean | Reduction::Var | Reduction::Std);
         let spec = if shared { Spec { reduction: Reduction::Var, ddof: 0, ..wanted } } else { wanted };
         // What the layers on the way are called.
         let (word, digest) = if shared {
@@ -302,21 +272,29 @@ impl Lowering {
             Arc::new(Merge { name, spec, finish: finish.map(|keep| (wanted, keep)) })
         };
         if let Some(below) = self.partials.get(&key).filter(|_| shared) {
-            return tree.last(below.clone(), merge);
+            parts.share(below);
+        } else {
+            let (inputs, reads) = self.reads(fused, &input.chunks().numblocks())?;
+            if tree.is_one_step() && !shared {
+                return tree.only(inputs, reads, first, parts);
+            }
+            tree.partials(inputs, reads, first, merge, parts)?;
+            if shared {
+                self.partials.insert(key, parts.layers().to_vec());
+            }
         }
-        let (inputs, reads) = self.reads(fused, &input.chunks().numblocks())?;
-        if tree.is_one_step() && !shared {
-            return tree.only(inputs, reads, first);
-        }
-        let below = tree.partials(inputs, reads, first, merge)?;
-        if shared {
-            self.partials.insert(key, below.clone());
-        }
-        tree.last(below, merge)
+        tree.last(merge, parts)
     }
 
     /// As [`Lowering::reduce`].
-    fn arg(&mut self, expr: &Expr, arg: Arg, keepdims: bool, fused: &Fused) -> Result<LayerRef> {
+    fn arg(
+        &mut self,
+        expr: &Expr,
+        arg: Arg,
+        keepdims: bool,
+        fused: &Fused,
+        parts: &mut Parts,
+    ) -> Result<LayerRef> {
         let chunks = expr.inputs()[0].chunks();
         let reduced: Vec<bool> =
             (0..chunks.ndim()).map(|axis| arg.axis.is_none_or(|own| own == axis)).collect();
@@ -328,10 +306,10 @@ impl Lowering {
         let merge = |finish| -> WorkRef { Arc::new(ArgMerge { name: word.to_owned(), arg, finish }) };
         let (inputs, reads) = self.reads(fused, &chunks.numblocks())?;
         if tree.is_one_step() {
-            return tree.only(inputs, reads, first);
+            return tree.only(inputs, reads, first, parts);
         }
-        let below = tree.partials(inputs, reads, first, merge)?;
-        tree.last(below, merge)
+        tree.partials(inputs, reads, first, merge, parts)?;
+        tree.last(merge, parts)
     }
 }
 
@@ -360,7 +338,7 @@ fn select_rule(expr: &Expr, selection: &Selection) -> Rule {
 }
 
 /// Other graphs' tasks as one grid, for what reads them.
-fn alias_tasks(expr: &Expr, blocks: &[(LayerRef, u32)]) -> Result<LayerRef> {
+fn alias_tasks(expr: &Expr, blocks: &[(LayerRef, u32)], parts: &mut Parts) -> Result<LayerRef> {
     let mut inputs: Vec<LayerRef> = Vec::new();
     let mut numbers = HashMap::<*const Layer<WorkRef>, u32, ahash::RandomState>::default();
     let mut reads = Vec::with_capacity(blocks.len());
@@ -375,9 +353,5 @@ fn alias_tasks(expr: &Expr, blocks: &[(LayerRef, u32)]) -> Result<LayerRef> {
     let name = Key::from(format!("blocks-{:032x}", expr.digest()));
     let shape = expr.chunks().numblocks();
     let starts = (0..=blocks.len() as u32).collect();
-    layer(name, inputs, Rule::Table { shape, starts, reads: reads.into() }, Arc::new(Alias))
-}
-
-pub(crate) fn layer(name: Key, inputs: Vec<LayerRef>, rule: Rule, work: WorkRef) -> Result<LayerRef> {
-    Layer::new(name, inputs, rule, work).map_err(|e| ArrayError::Invalid(e.to_string()))
+    parts.last(name, inputs, Rule::Table { shape, starts, reads: reads.into() }, Arc::new(Alias))
 }

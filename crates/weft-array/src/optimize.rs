@@ -7,13 +7,13 @@
 //! Each rewrite looks at a step and its inputs only, and moves a selection down by one step or
 //! removes a step; so rewriting ends.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::chunks::{AxisChunks, Chunks};
 use crate::compose::compose;
 use crate::error::ArrayError;
 use crate::expr::{Expr, Meta, Op, Step};
-use crate::kernel::reduce::Spec;
+use crate::kernel::reduce::{Reduction, Spec};
 use crate::select::{Pick, Run, SelectAxis, Selection};
 
 type Result<T> = std::result::Result<T, ArrayError>;
@@ -56,10 +56,13 @@ pub fn optimize(exprs: &[Expr]) -> Result<Vec<Expr>> {
             }
         }
     }
+    let better: Vec<Expr> =
+        exprs.iter().map(|expr| memo.get(&expr.digest()).unwrap_or(expr).clone()).collect();
     exprs
         .iter()
-        .map(|expr| match memo.get(&expr.digest()) {
-            Some(better) if better != expr => match better.op() {
+        .zip(share_spreads(better)?)
+        .map(|(expr, better)| match better {
+            better if better != *expr => match better.op() {
                 // Made once, whoever else asks for it.
                 Op::Host(_) | Op::Blocks(_) | Op::Tasks(_) | Op::Rename => {
                     Expr::new(Op::Rename, vec![better.clone()], expr.meta(), "rename", Some(expr.name()))
@@ -69,6 +72,57 @@ pub fn optimize(exprs: &[Expr]) -> Result<Vec<Expr>> {
             _ => Ok(expr.clone()),
         })
         .collect()
+}
+
+/// Means, variances and deviations of the same take one pass over it.
+fn share_spreads(exprs: Vec<Expr>) -> Result<Vec<Expr>> {
+    type Reduced = (u128, Vec<bool>, bool);
+    // Inputs first, each expression once; the bits say which of mean, variance and deviation there are.
+    let mut order: Vec<Expr> = Vec::new();
+    let mut kinds = HashMap::<Reduced, u32, ahash::RandomState>::default();
+    let mut seen = HashSet::<u128, ahash::RandomState>::default();
+    let mut pending: Vec<(Expr, bool)> = exprs.iter().map(|expr| (expr.clone(), false)).collect();
+    while let Some((expr, ready)) = pending.pop() {
+        if ready {
+            order.push(expr);
+        } else if seen.insert(expr.digest()) {
+            if let Some((key, bit)) = spread(&expr) {
+                *kinds.entry(key).or_default() |= bit;
+            }
+            pending.push((expr.clone(), true));
+            pending.extend(expr.inputs().iter().map(|input| (input.clone(), false)));
+        }
+    }
+    kinds.retain(|_, bits| bits.count_ones() > 1);
+    if kinds.is_empty() {
+        return Ok(exprs);
+    }
+    let mut memo = HashMap::<u128, Expr, ahash::RandomState>::default();
+    for expr in &order {
+        let inputs: Vec<Expr> =
+            expr.inputs().iter().map(|input| memo.get(&input.digest()).unwrap_or(input).clone()).collect();
+        let mut op = expr.op().clone();
+        if let (Op::Reduce { shared, .. }, Some((key, _))) = (&mut op, spread(expr)) {
+            *shared = kinds.contains_key(&key);
+        }
+        if inputs != expr.inputs() || matches!(op, Op::Reduce { shared: true, .. }) {
+            let new = Expr::new(op, inputs, expr.meta(), expr.word(), None)?;
+            memo.insert(expr.digest(), new);
+        }
+    }
+    Ok(exprs.into_iter().map(|expr| memo.get(&expr.digest()).cloned().unwrap_or(expr)).collect())
+}
+
+/// What a mean, a variance or a deviation is of, and a bit that says which of them it is.
+fn spread(expr: &Expr) -> Option<((u128, Vec<bool>, bool), u32)> {
+    let Op::Reduce { spec, reduced, .. } = expr.op() else { return None };
+    let bit = match spec.reduction {
+        Reduction::Mean => 1,
+        Reduction::Var => 2,
+        Reduction::Std => 4,
+        _ => return None,
+    };
+    Some(((expr.inputs()[0].digest(), reduced.clone(), spec.skip_nan), bit))
 }
 
 enum Task {
@@ -87,7 +141,7 @@ fn rewrite(expr: &Expr) -> Result<Option<Expr>> {
             [input] => selected(expr, selection, input),
             _ => Ok(None),
         },
-        Op::Reduce { spec, reduced, keepdims } => reduced_anyhow(expr, *spec, reduced, *keepdims),
+        Op::Reduce { spec, reduced, keepdims, .. } => reduced_anyhow(expr, *spec, reduced, *keepdims),
         _ => Ok(None),
     }
 }
@@ -296,15 +350,14 @@ fn below_reduction(
     let part = Expr::new(Op::Select(selection.into()), vec![below.clone()], meta, expr.word(), None)?;
     match input.op() {
         Op::Reduce { spec, .. } => {
-            like(input, Op::Reduce { spec: *spec, reduced: gone, keepdims: false }, vec![part]).and_then(
-                |made| match made {
+            like(input, Op::Reduce { spec: *spec, reduced: gone, keepdims: false, shared: false }, vec![part])
+                .and_then(|made| match made {
                     Some(made) => {
                         Expr::new(made.op().clone(), made.inputs().to_vec(), expr.meta(), input.word(), None)
                             .map(Some)
                     }
                     None => Ok(None),
-                },
-            )
+                })
         }
         _ => Ok(None),
     }
@@ -322,5 +375,5 @@ fn reduced_anyhow(expr: &Expr, spec: Spec, reduced: &[bool], keepdims: bool) -> 
     if below.num().is_none() || !pairs.zip(reduced).all(|((old, new), gone)| *gone || old == new) {
         return Ok(None);
     }
-    like(expr, Op::Reduce { spec, reduced: reduced.to_vec(), keepdims }, vec![below.clone()])
+    like(expr, Op::Reduce { spec, reduced: reduced.to_vec(), keepdims, shared: false }, vec![below.clone()])
 }

@@ -14,13 +14,13 @@ use crate::expr::Expr;
 use crate::fuse::fuse;
 use crate::kernel::reduce::{Reduction, Spec};
 use crate::kernel::scan::{self, Scan};
-use crate::lower::layer;
+use crate::origin::Parts;
 use crate::tree::along;
 use crate::work::{First, Pass, block};
 
 type Result<T> = std::result::Result<T, ArrayError>;
 
-pub(crate) fn running(expr: &Expr, spec: Scan, inputs: Vec<LayerRef>) -> Result<LayerRef> {
+pub(crate) fn running(expr: &Expr, spec: Scan, inputs: Vec<LayerRef>, parts: &mut Parts) -> Result<LayerRef> {
     let input = &expr.inputs()[0];
     let grid = input.chunks().numblocks();
     let name = Key::Str(expr.name().clone());
@@ -30,7 +30,7 @@ pub(crate) fn running(expr: &Expr, spec: Scan, inputs: Vec<LayerRef>) -> Result<
     let of = grid[spec.axis];
     if of <= 1 {
         let work = Running { scan: spec, grid: grid.clone() };
-        return layer(name, inputs, Rule::Grid { shape: grid, reads }, Arc::new(work));
+        return parts.last(name, inputs, Rule::Grid { shape: grid, reads }, Arc::new(work));
     }
     // Totals keep the axis, with one element for each block.
     let mut reduced = vec![false; grid.len()];
@@ -45,7 +45,7 @@ pub(crate) fn running(expr: &Expr, spec: Scan, inputs: Vec<LayerRef>) -> Result<
         reduced,
         finish: Some(vec![true; grid.len()]),
     };
-    let totals = layer(
+    let totals = parts.step(
         Key::from(format!("{}-total-{digest:032x}", expr.word())),
         inputs.clone(),
         Rule::Grid { shape: grid.clone(), reads },
@@ -69,7 +69,7 @@ pub(crate) fn running(expr: &Expr, spec: Scan, inputs: Vec<LayerRef>) -> Result<
         }
     }
     let rule = Rule::Explicit { keys: keys.into(), starts, reads };
-    let before = layer(word, vec![totals], rule, Arc::new(Before(spec)))?;
+    let before = parts.step(word, vec![totals], rule, Arc::new(Before(spec)))?;
     let (mut starts, mut reads) = (vec![0], Vec::new());
     for index in 0..grid.iter().product::<u32>() {
         reads.push((0, index));
@@ -82,7 +82,7 @@ pub(crate) fn running(expr: &Expr, spec: Scan, inputs: Vec<LayerRef>) -> Result<
     }
     let rule = Rule::Table { shape: grid.clone(), starts: starts.into(), reads: reads.into() };
     let inputs = vec![inputs[0].clone(), before];
-    layer(name, inputs, rule, Arc::new(Running { scan: spec, grid }))
+    parts.last(name, inputs, rule, Arc::new(Running { scan: spec, grid }))
 }
 
 fn differ() -> TaskError {

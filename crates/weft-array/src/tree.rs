@@ -6,7 +6,7 @@ use weft_graph::{Axis, Key, Read, Rule};
 
 use crate::error::ArrayError;
 use crate::expr::Expr;
-use crate::lower::layer;
+use crate::origin::Parts;
 
 type Result<T> = std::result::Result<T, ArrayError>;
 
@@ -49,27 +49,29 @@ impl Tree<'_> {
         inputs: Vec<LayerRef>,
         reads: Vec<Read>,
         first: impl Fn(Option<Vec<bool>>) -> WorkRef,
+        parts: &mut Parts,
     ) -> Result<LayerRef> {
         let keep = self.keep();
         // A vanished axis had one block, at position 0; the rest keeps its order.
         let shape = self.grid().iter().zip(&keep).filter(|(_, keep)| **keep).map(|(n, _)| *n).collect();
         let reads = if self.keepdims { reads } else { squeeze(reads, &keep) };
         let name = Key::Str(self.expr.name().clone());
-        layer(name, inputs, Rule::Grid { shape, reads }, first(Some(keep)))
+        parts.last(name, inputs, Rule::Grid { shape, reads }, first(Some(keep)))
     }
 
-    /// The layer of partial results that the last step merges.
+    /// The layers of partial results, of which the last step merges the newest.
     pub fn partials(
         &self,
         inputs: Vec<LayerRef>,
         reads: Vec<Read>,
         first: impl Fn(Option<Vec<bool>>) -> WorkRef,
         merge: impl Fn(Option<Vec<bool>>) -> WorkRef,
-    ) -> Result<LayerRef> {
+        parts: &mut Parts,
+    ) -> Result<()> {
         let (word, digest) = (self.word, self.digest);
         let mut grid = self.grid();
         let name = Key::from(format!("{word}-first-{digest:032x}"));
-        let mut below = layer(name, inputs, Rule::Grid { shape: grid.clone(), reads }, first(None))?;
+        let mut below = parts.step(name, inputs, Rule::Grid { shape: grid.clone(), reads }, first(None))?;
         let mut level = 0;
         while self.many(&grid) > MERGED {
             let axes = self.reduced.iter().enumerate().map(|(i, &gone)| match gone {
@@ -82,14 +84,15 @@ impl Tree<'_> {
             }
             let rule = Rule::Grid { shape: grid.clone(), reads: vec![Read { input: 0, axes }] };
             let name = Key::from(format!("{word}-merge-{level}-{digest:032x}"));
-            below = layer(name, vec![below], rule, merge(None))?;
+            below = parts.step(name, vec![below], rule, merge(None))?;
             level += 1;
         }
-        Ok(below)
+        Ok(())
     }
 
-    /// The layer that merges the partial results in `below`.
-    pub fn last(&self, below: LayerRef, merge: impl Fn(Option<Vec<bool>>) -> WorkRef) -> Result<LayerRef> {
+    /// The layer that merges the partial results, which the newest of `parts` makes.
+    pub fn last(&self, merge: impl Fn(Option<Vec<bool>>) -> WorkRef, parts: &mut Parts) -> Result<LayerRef> {
+        let below = parts.layers().last().cloned().into_iter().collect();
         let keep = self.keep();
         let mut next = 0;
         let axes = self.reduced.iter().zip(&keep).map(|(&gone, &kept)| {
@@ -99,7 +102,7 @@ impl Tree<'_> {
         });
         let reads = vec![Read { input: 0, axes: axes.collect() }];
         let rule = Rule::Grid { shape: self.expr.chunks().numblocks(), reads };
-        layer(Key::Str(self.expr.name().clone()), vec![below], rule, merge(Some(keep)))
+        parts.last(Key::Str(self.expr.name().clone()), below, rule, merge(Some(keep)))
     }
 }
 

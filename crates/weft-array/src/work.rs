@@ -4,6 +4,8 @@ use std::any::Any;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use weft_data::{CodecError, Decode, ErrorKind, NdArray, Object, Shape, Strides, TaskError, Value, Work};
 
 use crate::chunks::{Chunks, position};
@@ -23,7 +25,8 @@ impl Work for Given {
     }
 
     fn run(&self, index: u32, _inputs: &mut [Value]) -> Result<Value, TaskError> {
-        Ok(self.0[index as usize].clone())
+        let missing = || TaskError::native(ErrorKind::Runtime, "the blocks of an array are not here");
+        self.0.get(index as usize).cloned().ok_or_else(missing)
     }
 }
 
@@ -222,8 +225,7 @@ impl Object for Reduced {
     }
 
     fn encode(&self, sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
-        let bytes = postcard::to_stdvec(&self.0).map_err(|e| CodecError::Codec(e.to_string()))?;
-        Ok(sink.write_all(&bytes)?)
+        write(&self.0, sink)
     }
 
     fn decoder(&self) -> Decode {
@@ -239,15 +241,36 @@ impl Object for Reduced {
     }
 }
 
-/// What other processes call [`Reduced`].
-pub const REDUCED: &str = "array-reduced";
+/// What other processes call what is between the first step of a reduction and the last.
+const REDUCED: &str = "array-reduced";
+const FOUND: &str = "array-found";
 
-/// Reads a partial result of a reduction.
-pub fn decode_reduced(source: &mut (dyn Read + Send)) -> Result<Arc<dyn Object>, CodecError> {
+/// How to read a partial result that another process wrote, by its name.
+pub fn decoder(name: &[u8]) -> Option<Decode> {
+    match name {
+        _ if name == REDUCED.as_bytes() => Some(decode_reduced),
+        _ if name == FOUND.as_bytes() => Some(decode_found),
+        _ => None,
+    }
+}
+
+fn write(content: &impl Serialize, sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
+    let bytes = postcard::to_stdvec(content).map_err(|e| CodecError::Codec(e.to_string()))?;
+    Ok(sink.write_all(&bytes)?)
+}
+
+fn read<T: DeserializeOwned>(source: &mut (dyn Read + Send)) -> Result<T, CodecError> {
     let mut bytes = Vec::new();
     source.read_to_end(&mut bytes)?;
-    let partial = postcard::from_bytes(&bytes).map_err(|e| CodecError::Codec(e.to_string()))?;
-    Ok(Arc::new(Reduced(partial)))
+    postcard::from_bytes(&bytes).map_err(|e| CodecError::Codec(e.to_string()))
+}
+
+fn decode_reduced(source: &mut (dyn Read + Send)) -> Result<Arc<dyn Object>, CodecError> {
+    Ok(Arc::new(Reduced(read(source)?)))
+}
+
+fn decode_found(source: &mut (dyn Read + Send)) -> Result<Arc<dyn Object>, CodecError> {
+    Ok(Arc::new(Found(read(source)?)))
 }
 
 fn partial(value: &Value) -> Result<&Partial, TaskError> {
@@ -402,13 +425,16 @@ impl Object for Found {
         self.0.nbytes()
     }
 
-    /// Partial results are small and short-lived.
-    fn encode(&self, _sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
-        Err(CodecError::Codec("partial results stay in memory".to_owned()))
+    fn encode(&self, sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
+        write(&self.0, sink)
     }
 
     fn decoder(&self) -> Decode {
-        |_: &mut (dyn Read + Send)| Err(CodecError::Codec("partial results stay in memory".to_owned()))
+        decode_found
+    }
+
+    fn wire_name(&self) -> Option<&'static str> {
+        Some(FOUND)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -766,7 +766,7 @@ impl ArrayExpr {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let steps = crate::array_portable::write(py, &self.expr)?;
+        let steps = crate::array_portable::write(py, std::slice::from_ref(&self.expr), &|_| false)?;
         Ok((py.import("weft._weft")?.getattr("array_from_portable")?, PyTuple::new(py, [steps])?))
     }
 

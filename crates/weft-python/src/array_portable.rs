@@ -26,7 +26,7 @@ use crate::key::{key_from_py, key_to_py};
 use crate::task::{PyValue, value_to_py};
 
 /// A step: what it does, the numbers of its inputs, chunks, dtype, whether it is plain, digest, name.
-type Portable<'py> =
+pub(crate) type Portable<'py> =
     (Bound<'py, PyAny>, Vec<usize>, Bound<'py, PyAny>, String, bool, Bound<'py, PyBytes>, String);
 
 fn tuple<'py>(
@@ -36,11 +36,16 @@ fn tuple<'py>(
     Ok(op.into_pyobject(py)?.into_any())
 }
 
-/// `expr` and all below it, inputs first.
-pub(crate) fn write<'py>(py: Python<'py>, expr: &Expr) -> PyResult<Bound<'py, PyList>> {
+/// Expressions and all below them, inputs first, each once. Blocks of those that `elsewhere` holds for are not
+/// written, nor what they are made of: whoever reads this must not ask for them.
+pub(crate) fn write<'py>(
+    py: Python<'py>,
+    exprs: &[Expr],
+    elsewhere: &dyn Fn(&Expr) -> bool,
+) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
     let mut numbers: AHashMap<u128, usize> = AHashMap::new();
-    let mut pending = vec![(expr.clone(), false)];
+    let mut pending: Vec<(Expr, bool)> = exprs.iter().rev().map(|expr| (expr.clone(), false)).collect();
     while let Some((expr, ready)) = pending.pop() {
         if numbers.contains_key(&expr.digest()) {
             continue;
@@ -52,7 +57,7 @@ pub(crate) fn write<'py>(py: Python<'py>, expr: &Expr) -> PyResult<Bound<'py, Py
         }
         let inputs: Vec<usize> = expr.inputs().iter().map(|input| numbers[&input.digest()]).collect();
         let step: Portable<'py> = (
-            write_op(py, expr.op())?,
+            if elsewhere(&expr) { tuple(("elsewhere",), py)? } else { write_op(py, expr.op())? },
             inputs,
             chunks_to_py(py, expr.chunks())?.into_any(),
             expr.dtype().to_string(),
@@ -95,7 +100,7 @@ fn write_op<'py>(py: Python<'py>, op: &Op) -> PyResult<Bound<'py, PyAny>> {
             tuple(("elementwise", step.op.name(), step.num.dtype().name(), step.to.dtype().name(), args), py)
         }
         Op::Transpose(order) => tuple(("transpose", order.clone()), py),
-        Op::Reduce { spec, reduced, keepdims } => tuple(
+        Op::Reduce { spec, reduced, keepdims, shared } => tuple(
             (
                 "reduce",
                 spec.reduction.name(),
@@ -105,6 +110,7 @@ fn write_op<'py>(py: Python<'py>, op: &Op) -> PyResult<Bound<'py, PyAny>> {
                 spec.ddof,
                 reduced.clone(),
                 *keepdims,
+                *shared,
             ),
             py,
         ),
@@ -235,6 +241,11 @@ fn read_axis((kind, a, b): (u8, i64, i64)) -> PyResult<Axis> {
 /// The expression that `ArrayExpr.__reduce__` wrote.
 #[pyfunction]
 fn array_from_portable(steps: Vec<Portable<'_>>) -> PyResult<ArrayExpr> {
+    read(steps)?.pop().map(ArrayExpr::from).ok_or_else(damaged)
+}
+
+/// The expressions that [`write`] wrote.
+pub(crate) fn read(steps: Vec<Portable<'_>>) -> PyResult<Vec<Expr>> {
     let mut read: Vec<Expr> = Vec::with_capacity(steps.len());
     for (op, inputs, chunks, dtype, plain, digest, name) in steps {
         let inputs =
@@ -244,7 +255,7 @@ fn array_from_portable(steps: Vec<Portable<'_>>) -> PyResult<ArrayExpr> {
         let op = read_op(op.cast::<PyTuple>()?, plain, &meta.chunks)?;
         read.push(Expr::restore(op, inputs, meta, digest, &name).map_err(raise)?);
     }
-    read.pop().map(ArrayExpr::from).ok_or_else(damaged)
+    Ok(read)
 }
 
 fn read_op(op: &Bound<'_, PyTuple>, plain: bool, chunks: &Chunks) -> PyResult<Op> {
@@ -268,6 +279,7 @@ fn read_op(op: &Bound<'_, PyTuple>, plain: bool, chunks: &Chunks) -> PyResult<Op
             let blocks = keys.iter().map(find).collect::<PyResult<Vec<_>>>()?;
             Op::Tasks(Tasks { graph: graph.layers().to_vec(), blocks: blocks.into() })
         }
+        "elsewhere" => Op::Blocks([].into()),
         "rename" => Op::Rename,
         "fill" => Op::Fill { num: number(1)?, bits: at(2)?.extract()? },
         "iota" => {
@@ -299,6 +311,7 @@ fn read_op(op: &Bound<'_, PyTuple>, plain: bool, chunks: &Chunks) -> PyResult<Op
             },
             reduced: at(6)?.extract()?,
             keepdims: at(7)?.extract()?,
+            shared: at(8)?.extract()?,
         },
         "arg" => Op::Arg {
             arg: Arg {

@@ -45,37 +45,39 @@ impl NativeCall {
     /// What identifies the task.
     #[getter]
     fn token(&self) -> String {
-        match weft_array::origin(&self.layer) {
-            Some(expr) => format!("{:032x}-{}", expr.digest(), self.index),
+        match weft_array::part(&self.layer) {
+            Some((expr, part)) => format!("{:032x}-{part}-{}", expr.digest(), self.index),
             None => format!("{}-{}", self.layer.name, self.index),
         }
     }
 
-    /// Whether it pickles: tasks that make blocks of arrays do.
+    /// Whether it pickles: tasks of arrays do.
     #[getter]
     fn portable(&self) -> bool {
-        weft_array::origin(&self.layer).is_some()
+        weft_array::part(&self.layer).is_some()
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (ArrayExpr, u32))> {
-        let Some(expr) = weft_array::origin(&self.layer) else {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (ArrayExpr, u32, u32))> {
+        let Some((expr, part)) = weft_array::part(&self.layer) else {
             return Err(PyTypeError::new_err(format!(
                 "a step of {} cannot be pickled by itself",
                 self.layer.name
             )));
         };
         let make = py.import("weft._weft")?.getattr("native_call")?;
-        Ok((make, (ArrayExpr::from(expr.clone()), self.index)))
+        Ok((make, (ArrayExpr::from(expr.clone()), part, self.index)))
     }
 }
 
-/// The task that makes block `index` of an array.
+/// Task `index` of layer `part` of those that an array was lowered to.
 #[pyfunction]
-fn native_call(expr: &Bound<'_, ArrayExpr>, index: u32) -> PyResult<NativeCall> {
-    let layer = weft_array::layer_of(&expr.get().expr).map_err(raise)?;
-    match (index as usize) < layer.len() {
-        true => Ok(NativeCall { layer, index }),
-        false => Err(PyTypeError::new_err(format!("{} has no block {index}", layer.name))),
+fn native_call(expr: &Bound<'_, ArrayExpr>, part: usize, index: u32) -> PyResult<NativeCall> {
+    let expr = &expr.get().expr;
+    let parts = weft_array::parts(std::slice::from_ref(expr)).map_err(raise)?;
+    let layer = parts.get(&expr.digest()).and_then(|layers| layers.get(part)).cloned();
+    match layer.filter(|layer| (index as usize) < layer.len()) {
+        Some(layer) => Ok(NativeCall { layer, index }),
+        None => Err(PyTypeError::new_err(format!("{} has no task {index} of step {part}", expr.name()))),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Of equal ones the first in C order counts, and a NaN counts as smaller and larger than all numbers,
 //! unless it counts as missing: NumPy's rules.
 
+use serde::{Deserialize, Serialize};
 use weft_data::{NdArray, NdType};
 
 use super::number::with_element;
@@ -21,7 +22,7 @@ pub struct Arg {
 }
 
 /// The best of each cell so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Best {
     bits: Vec<Bits>,
     /// Place along the axis or in the array; `NONE`: no element has come.

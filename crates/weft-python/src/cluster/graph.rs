@@ -5,23 +5,25 @@
 
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use bytes::Bytes;
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
-use weft_data::{LayerRef, WorkRef};
+use pyo3::types::PyBytes;
+use weft_array::{Expr, Op};
+use weft_data::{LayerRef, Value, WorkRef};
 use weft_graph::{Key, Layer, Rule};
 use weft_scheduler::message::{Blob, Digest, Graph, LayerSpec, LayerWork, Payloads, TaskOptions};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::future::{future_key, future_ref};
-use super::program::{ARRAYS, BAG, FUNCTION, array_layers};
+use super::program::{ARRAYS, BAG, FUNCTION};
 use super::{node, pickle};
-use crate::array::ArrayExpr;
+use crate::array_portable;
 use crate::bag::{bag_work, work_to_py};
-use crate::graph::{all_layers, all_layers_above, python_node};
+use crate::graph::{all_layers, python_node};
 use crate::spec::Node;
+use crate::task::value_to_py;
 use weft_cluster::FutureRef;
 
 /// A task without a blob.
@@ -36,8 +38,8 @@ pub(super) struct Builder {
     functions: AHashMap<usize, u32>,
     /// Keeps the objects in `functions` where they are.
     held: Vec<Py<PyAny>>,
-    /// The blob of the expressions that native layers were lowered from, and where each layer is among theirs.
-    recipe: Option<(u32, AHashMap<Key, u32>)>,
+    /// The blob of the expressions that native layers were lowered from, and the number of each layer in its table.
+    recipe: Option<(u32, AHashMap<*const Layer<WorkRef>, u32>)>,
     /// Futures that the graph reads: they must live until it is sent.
     pub(super) reads: Vec<Arc<FutureRef>>,
 }
@@ -120,13 +122,21 @@ impl Builder {
             LayerWork::Shared { blob: self.work(BAG, &work_to_py(py, work)?)? }
         } else if python_node(layer, 0).is_some() {
             self.tasks(py, layer, &mut rule, &mut inputs)?
-        } else if let Some((blob, number)) = self.cooked(&layer.name) {
+        } else if let Some((blob, number)) = self.cooked(layer) {
             let payloads = Payloads::from_slices((0..layer.len()).map(|_| number.to_le_bytes()));
             LayerWork::Each { blobs: vec![blob], payloads }
         } else if layer.work.is_alias(0) {
             let mut payload = Vec::new();
             node::write(py, &Node::Input(0), &mut payload)?;
             let payloads = Payloads::from_slices((0..layer.len()).map(|_| &payload));
+            LayerWork::Each { blobs: vec![ALONE], payloads }
+        } else if let Some(blocks) = blocks_at_hand(layer) {
+            let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+            for block in blocks {
+                node::write_object(&value_to_py(py, block)?, &mut bytes)?;
+                ends.push(u32::try_from(bytes.len()).map_err(|_| too_large(&layer.name))?);
+            }
+            let payloads = Payloads { bytes: Bytes::from(bytes), ends };
             LayerWork::Each { blobs: vec![ALONE], payloads }
         } else {
             return Err(PyNotImplementedError::new_err(format!(
@@ -138,25 +148,44 @@ impl Builder {
         Ok(self.push(LayerSpec { name: layer.name.clone(), inputs, rule, work, options: 0 }))
     }
 
-    /// Layers of arrays travel as the expressions that they were lowered from, once for the whole graph.
+    /// Layers of arrays travel as the expressions that they were lowered from, once for the whole graph, and a
+    /// table that says which layer of which expression each is.
     fn cook(&mut self, py: Python<'_>, tops: &[LayerRef]) -> PyResult<()> {
-        let made = all_layers_above(tops, |layer| weft_array::origin(layer).is_some());
-        let exprs: Vec<_> = made.iter().filter_map(|layer| weft_array::origin(layer).cloned()).collect();
+        let (mut exprs, mut covered) = (Vec::new(), AHashSet::new());
+        let (mut table, mut numbers) = (Vec::new(), AHashMap::new());
+        // What is above comes first, and covers what is below.
+        for layer in all_layers(tops).iter().rev() {
+            let Some((expr, part)) = weft_array::part(layer) else { continue };
+            if is_elsewhere(expr) {
+                continue;
+            }
+            numbers.insert(Arc::as_ptr(layer), numbers.len() as u32);
+            table.extend(expr.digest().to_le_bytes());
+            table.extend(part.to_le_bytes());
+            if covered.contains(&expr.digest()) {
+                continue;
+            }
+            exprs.push(expr.clone());
+            let mut pending = vec![expr];
+            while let Some(expr) = pending.pop() {
+                if covered.insert(expr.digest()) {
+                    pending.extend(expr.inputs());
+                }
+            }
+        }
         if exprs.is_empty() {
             return Ok(());
         }
-        let layers = array_layers(exprs.clone())?;
-        let numbers = layers.iter().enumerate().map(|(i, layer)| (layer.name.clone(), i as u32)).collect();
-        let handles = exprs.into_iter().map(|expr| Bound::new(py, ArrayExpr::from(expr)));
-        let handles = PyList::new(py, handles.collect::<PyResult<Vec<_>>>()?)?;
-        let blob = self.work(ARRAYS, &handles)?;
+        let steps = array_portable::write(py, &exprs, &is_elsewhere)?;
+        let recipe = (steps, PyBytes::new(py, &table)).into_pyobject(py)?;
+        let blob = self.work(ARRAYS, &recipe)?;
         self.recipe = Some((blob, numbers));
         Ok(())
     }
 
-    fn cooked(&self, name: &Key) -> Option<(u32, u32)> {
+    fn cooked(&self, layer: &LayerRef) -> Option<(u32, u32)> {
         let (blob, numbers) = self.recipe.as_ref()?;
-        Some((*blob, *numbers.get(name)?))
+        Some((*blob, *numbers.get(&Arc::as_ptr(layer))?))
     }
 
     fn work(&mut self, kind: u8, work: &Bound<'_, PyAny>) -> PyResult<u32> {
@@ -217,6 +246,31 @@ impl Builder {
             add_reads(rule, from, &extra);
         }
         Ok(LayerWork::Each { blobs, payloads: Payloads { bytes: Bytes::from(bytes), ends } })
+    }
+}
+
+/// Whether a worker gets an expression's blocks one by one, instead of what makes them: those of tasks that are not
+/// an array's, and large ones that are at hand.
+fn is_elsewhere(expr: &Expr) -> bool {
+    // Payloads hold up to 4 GB.
+    const LARGE: std::ops::Range<usize> = 1 << 16..3 << 30;
+    match expr.op() {
+        Op::Tasks(_) => true,
+        Op::Blocks(blocks) => {
+            let nbytes = blocks.iter().map(|block| match block {
+                Value::Array(array) => array.nbytes(),
+                other => other.nbytes(),
+            });
+            LARGE.contains(&nbytes.sum())
+        }
+        _ => false,
+    }
+}
+
+fn blocks_at_hand(layer: &LayerRef) -> Option<&[Value]> {
+    match weft_array::origin(layer)?.op() {
+        Op::Blocks(blocks) => Some(blocks),
+        _ => None,
     }
 }
 

@@ -8,13 +8,13 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use weft_cluster::{Encoded, Host, Program, Task};
-use weft_data::{CodecError, Lane, LayerRef, TaskError, Value, WorkRef};
+use weft_data::{CodecError, Lane, TaskError, Value, WorkRef};
 use weft_scheduler::message::Failure;
 
 use super::pickle::{self, damaged};
 use super::{node, value};
-use crate::array::{ArrayExpr, raise};
-use crate::graph::all_layers;
+use crate::array::raise;
+use crate::array_portable;
 use crate::spec::Node;
 use crate::task::{PyValue, error_to_py, host_error};
 
@@ -113,20 +113,26 @@ fn read_program(py: Python<'_>, mut blob: Bytes) -> PyResult<Arc<dyn Program>> {
         FUNCTION => Arc::new(Function(pickle::from_bytes(py, &mut blob)?.unbind())),
         BAG => shared(crate::bag::work_from_py(&pickle::from_bytes(py, &mut blob)?)?),
         ARRAYS => {
-            let exprs = pickle::from_bytes(py, &mut blob)?;
-            let exprs: Vec<PyRef<'_, ArrayExpr>> = exprs.extract()?;
-            let layers = array_layers(exprs.iter().map(|expr| expr.expr.clone()).collect())?;
-            Arc::new(Recipe(layers.iter().map(|layer| layer.work.clone()).collect()))
+            let (steps, table): (_, Bound<'_, PyBytes>) = pickle::from_bytes(py, &mut blob)?.extract()?;
+            let exprs = array_portable::read(steps)?;
+            Arc::new(Recipe(array_works(&exprs, table.as_bytes())?))
         }
         _ => return Err(damaged()),
     })
 }
 
-/// The layers that expressions of arrays come to, in an order that is the same in all processes.
-pub(super) fn array_layers(exprs: Vec<weft_array::Expr>) -> PyResult<Vec<LayerRef>> {
-    let lowered = weft_array::lower(&exprs).map_err(raise)?;
-    let tops: Vec<LayerRef> = lowered.iter().flat_map(weft_array::Lowered::layers).collect();
-    Ok(all_layers(&tops))
+/// What the layers of a table do: each entry is the digest of an expression and the number of one of its layers.
+fn array_works(exprs: &[weft_array::Expr], table: &[u8]) -> PyResult<Vec<WorkRef>> {
+    let parts = weft_array::parts(exprs).map_err(raise)?;
+    let (entries, rest) = table.as_chunks::<20>();
+    let work = |entry: &[u8; 20]| {
+        let (digest, part) = entry.split_at_checked(16)?;
+        let digest = u128::from_le_bytes(digest.try_into().ok()?);
+        let part = u32::from_le_bytes(part.try_into().ok()?);
+        Some(parts.get(&digest)?.get(part as usize)?.work.clone())
+    };
+    let works: Option<Vec<WorkRef>> = entries.iter().map(work).collect();
+    works.filter(|_| rest.is_empty()).ok_or_else(damaged)
 }
 
 /// Layers that were lowered here from expressions that came: a task's payload says which one it is of.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
 use weft_cluster::Encoded;
-use weft_data::{CodecError, Decode, ErrorKind, TaskError, Value};
+use weft_data::{CodecError, ErrorKind, TaskError, Value};
 
 use super::pickle::{self, damaged};
 use crate::task::{PyValue, host_error, value_to_py};
@@ -124,11 +124,6 @@ pub(crate) fn to_py<'py>(py: Python<'py>, encoded: &Encoded) -> PyResult<Bound<'
     }
 }
 
-/// How to read a native object, by its name.
-fn decoder(name: &[u8]) -> Option<Decode> {
-    (name == weft_array::REDUCED.as_bytes()).then_some(weft_array::decode_reduced as Decode)
-}
-
 pub(crate) fn decode(py: Python<'_>, encoded: &Encoded) -> Result<Value, TaskError> {
     match encoded.form {
         RAW => match encoded.buffers.first() {
@@ -136,7 +131,7 @@ pub(crate) fn decode(py: Python<'_>, encoded: &Encoded) -> Result<Value, TaskErr
             None => Err(host_error(damaged())),
         },
         NATIVE => {
-            let decode = decoder(&encoded.head).ok_or_else(|| host_error(damaged()))?;
+            let decode = weft_array::decoder(&encoded.head).ok_or_else(|| host_error(damaged()))?;
             let bytes = encoded.buffers.first().ok_or_else(|| host_error(damaged()))?;
             let object = decode(&mut bytes.as_ref());
             object.map(Value::Object).map_err(|e| TaskError::native(ErrorKind::Value, e.to_string()))
