@@ -13,6 +13,7 @@ mod digest;
 mod error;
 mod frame;
 mod ipc;
+mod origin;
 mod sizes;
 mod spill;
 mod store;
@@ -23,6 +24,7 @@ pub use array::{Borrow, NdArray, NdType, OutOfMemory, Shape, Strides, c_strides}
 pub use digest::Hasher;
 pub use error::{CodecError, DataError, ErrorKind, TaskError};
 pub use frame::{ArrowType, Column, DType, Frame, Index, Kind, TimeUnit};
+pub use origin::{Origin, Recipe, Remembered, remember};
 pub use store::{NEVER, Store, StoreStats, Ticket};
 pub use value::{Decode, Object, Value};
 pub use work::{Lane, LayerRef, Work, WorkRef};

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{TaskError, Value};
+use crate::{Origin, TaskError, Value};
 
 /// Where a task must run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,18 @@ pub trait Work: Send + Sync + fmt::Debug {
     /// Whether task `index` only passes its first input on: engines need not schedule it.
     fn is_alias(&self, _index: u32) -> bool {
         false
+    }
+
+    /// What the layer was lowered from, with others: who sends it elsewhere sends that. `None`: the host knows
+    /// how it travels, or it does not.
+    fn origin(&self) -> Option<Origin<'_>> {
+        None
+    }
+
+    /// A value in memory that task `index` works on and no other task makes. An engine that runs the task in
+    /// another process hands it over as one more input, after the others.
+    fn parcel(&self, _index: u32) -> Result<Option<Value>, TaskError> {
+        Ok(None)
     }
 
     /// For the host, which shows its users what their tasks are made of.

@@ -4,7 +4,8 @@ use std::io::{Error, Read, Write};
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
-use arrow_ipc::reader::StreamReader;
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::{StreamDecoder, StreamReader};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{Field, Schema};
 use weft_data::{CodecError, Column, DType, Frame, Index, Kind};
@@ -70,6 +71,10 @@ pub(crate) fn write_key(sink: &mut (dyn Write + Send), key: &Key) -> Result<()> 
 }
 
 pub(crate) fn read_key(source: &mut (dyn Read + Send)) -> Result<Key> {
+    read_key_within(source, Key::MAX_DEPTH)
+}
+
+fn read_key_within(source: &mut (dyn Read + Send), depth: u32) -> Result<Key> {
     Ok(match read_number(source)? {
         0 => Key::from(read_text(source)?),
         1 => Key::Int(read_number(source)? as i64),
@@ -77,7 +82,9 @@ pub(crate) fn read_key(source: &mut (dyn Read + Send)) -> Result<Key> {
         3 => Key::Bytes(read_bytes(source)?.into()),
         4 => {
             let count = read_number(source)?;
-            Key::Tuple((0..count).map(|_| read_key(source)).collect::<Result<Vec<_>>>()?.into())
+            let Some(depth) = depth.checked_sub(1) else { return Err(damaged("a label nested too deeply")) };
+            let parts = (0..count).map(|_| read_key_within(source, depth));
+            Key::Tuple(parts.collect::<Result<Vec<_>>>()?.into())
         }
         tag => return Err(damaged(format!("a label of kind {tag}"))),
     })
@@ -94,7 +101,46 @@ pub(crate) fn read_keys(source: &mut (dyn Read + Send)) -> Result<Vec<Key>> {
     (0..count).map(|_| read_key(source)).collect()
 }
 
+/// The columns of a frame, then those of its index.
+fn columns(frame: &Frame) -> Vec<&Column> {
+    let mut columns: Vec<&Column> = frame.columns.iter().collect();
+    if let Index::Columns(levels) = &frame.index {
+        columns.extend(levels.iter().map(|(_, column)| column));
+    }
+    columns
+}
+
+/// A frame as bytes: what it is, and its values as they lie in memory.
+pub fn frame_to_bytes(frame: &Frame) -> Result<(Vec<u8>, Vec<u8>)> {
+    let (mut head, mut values) = (Vec::new(), Vec::with_capacity(frame.nbytes() + 4096));
+    write_head(&mut head, frame)?;
+    write_values(&mut values, frame)?;
+    Ok((head, values))
+}
+
+/// The frame that [`frame_to_bytes`] wrote; its columns share the memory of `values`.
+pub fn frame_from_bytes(mut head: &[u8], values: bytes::Bytes) -> Result<Frame> {
+    let head = read_head(&mut head)?;
+    let mut values = Buffer::from(values);
+    let mut decoder = StreamDecoder::new();
+    let mut found = None;
+    while !values.is_empty() {
+        match decoder.decode(&mut values).map_err(damaged)? {
+            Some(batch) if found.is_none() => found = Some(batch),
+            Some(_) => return Err(damaged("more values than announced")),
+            None => {}
+        }
+    }
+    decoder.finish().map_err(damaged)?;
+    head.frame(&found.ok_or_else(|| damaged("no values"))?)
+}
+
 pub(crate) fn write_frame(sink: &mut (dyn Write + Send), frame: &Frame) -> Result<()> {
+    write_head(sink, frame)?;
+    write_values(sink, frame)
+}
+
+fn write_head(sink: &mut (dyn Write + Send), frame: &Frame) -> Result<()> {
     write_number(sink, frame.rows() as u64)?;
     write_number(
         sink,
@@ -105,7 +151,6 @@ pub(crate) fn write_frame(sink: &mut (dyn Write + Send), frame: &Frame) -> Resul
             Kind::Scalar => 3,
         },
     )?;
-    let mut columns: Vec<&Column> = frame.columns.iter().collect();
     match &frame.index {
         Index::Range { start, step } => {
             write_number(sink, 0)?;
@@ -118,14 +163,18 @@ pub(crate) fn write_frame(sink: &mut (dyn Write + Send), frame: &Frame) -> Resul
                 write_number(sink, name.is_some() as u64)?;
                 name.iter().try_for_each(|name| write_key(sink, name))?;
             }
-            columns.extend(levels.iter().map(|(_, column)| column));
         }
     }
     write_number(sink, frame.columns.len() as u64)?;
-    for column in &columns {
+    for column in columns(frame) {
         write_key(sink, &column.label)?;
         write_bytes(sink, column.dtype.to_string().as_bytes())?;
     }
+    Ok(())
+}
+
+fn write_values(sink: &mut (dyn Write + Send), frame: &Frame) -> Result<()> {
+    let columns = columns(frame);
     let fields: Vec<Field> = columns
         .iter()
         .enumerate()
@@ -140,7 +189,18 @@ pub(crate) fn write_frame(sink: &mut (dyn Write + Send), frame: &Frame) -> Resul
     writer.finish().map_err(damaged)
 }
 
-pub(crate) fn read_frame(source: &mut (dyn Read + Send)) -> Result<Frame> {
+/// What is written about a frame before its values.
+struct Head {
+    rows: usize,
+    kind: Kind,
+    range: Option<Index>,
+    names: Vec<Option<Key>>,
+    /// How many columns are the frame's own; the others are its index.
+    own: usize,
+    described: Vec<(Key, DType)>,
+}
+
+fn read_head(source: &mut (dyn Read + Send)) -> Result<Head> {
     let rows = read_number(source)? as usize;
     let kind = match read_number(source)? {
         0 => Kind::Table,
@@ -170,20 +230,35 @@ pub(crate) fn read_frame(source: &mut (dyn Read + Send)) -> Result<Frame> {
         let dtype = DType::from_name(&dtype).ok_or_else(|| damaged(format!("the dtype {dtype}")))?;
         described.push((label, dtype));
     }
+    Ok(Head { rows, kind, range, names, own, described })
+}
+
+impl Head {
+    fn frame(self, batch: &RecordBatch) -> Result<Frame> {
+        let Head { rows, kind, range, names, own, described } = self;
+        if batch.num_rows() != rows || batch.num_columns() != described.len() || own > described.len() {
+            return Err(damaged("other values than announced"));
+        }
+        let mut columns: Vec<Column> = described
+            .into_iter()
+            .zip(batch.columns())
+            .map(|((label, dtype), values)| Column { label, dtype, values: values.clone() })
+            .collect();
+        let levels = columns.split_off(own);
+        let index = range.unwrap_or_else(|| Index::Columns(names.into_iter().zip(levels).collect()));
+        Ok(Frame::new(columns, index, rows).with_kind(kind))
+    }
+}
+
+pub(crate) fn read_frame(source: &mut (dyn Read + Send)) -> Result<Frame> {
+    let head = read_head(source)?;
     let mut reader = StreamReader::try_new(&mut *source, None).map_err(damaged)?;
     let batch = reader.next().ok_or_else(|| damaged("no values"))?.map_err(damaged)?;
     // Also the mark of the end is read.
-    if reader.next().is_some() || batch.num_rows() != rows || batch.num_columns() != described.len() {
+    if reader.next().is_some() {
         return Err(damaged("other values than announced"));
     }
-    let mut columns: Vec<Column> = described
-        .into_iter()
-        .zip(batch.columns())
-        .map(|((label, dtype), values)| Column { label, dtype, values: values.clone() })
-        .collect();
-    let levels = columns.split_off(own);
-    let index = range.unwrap_or_else(|| Index::Columns(names.into_iter().zip(levels).collect()));
-    Ok(Frame::new(columns, index, rows).with_kind(kind))
+    head.frame(&batch)
 }
 
 #[cfg(test)]
@@ -207,6 +282,11 @@ mod tests {
         let mut bytes = Vec::new();
         write_frame(&mut bytes, &first).unwrap();
         write_frame(&mut bytes, &second).unwrap();
+        let (head, values) = frame_to_bytes(&first).unwrap();
+        let back = frame_from_bytes(&head, values.clone().into()).unwrap();
+        assert_eq!((back.rows(), &back.columns[0].label, &back.columns[0].dtype), (2, &label, &DType::Str));
+        assert_eq!(back.columns[0].values.as_ref(), first.columns[0].values.as_ref());
+        assert!(frame_from_bytes(&head, values[..values.len() / 2].to_vec().into()).is_err());
         let mut source = bytes.as_slice();
         let back = read_frame(&mut source).unwrap();
         assert_eq!((back.rows(), &back.columns[0].label, &back.columns[0].dtype), (2, &label, &DType::Str));

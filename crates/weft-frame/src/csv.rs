@@ -9,6 +9,7 @@ use weft_graph::Key;
 use weft_io::{CsvSource, Promotion};
 
 use crate::expr::{Expr, Field};
+use crate::portable::{FileForm, PortableError, SourceForm, Writer};
 use crate::source::{Sink, Source};
 use weft_data::Hasher;
 
@@ -34,11 +35,7 @@ impl CsvTable {
         for block in source.blocks() {
             h.number(block.file as u64).number(block.start).number(block.end.unwrap_or(u64::MAX));
         }
-        let fields = source
-            .schema()
-            .iter()
-            .map(|field| Field { label: field.label.clone(), dtype: Some(field.dtype.clone()) })
-            .collect::<Vec<_>>();
+        let fields = fields(&source);
         for field in &fields {
             h.key(&field.label).text(&format!("{:?}", field.dtype));
         }
@@ -46,9 +43,21 @@ impl CsvTable {
         Arc::new(CsvTable { source, name: name.to_owned(), digest: h.finish(), fields, promotions })
     }
 
+    /// A source that was planned in another process.
+    pub(crate) fn restore(source: CsvSource, name: String, digest: u128) -> Arc<Self> {
+        let fields = fields(&source);
+        Arc::new(CsvTable { source, name, digest, fields, promotions: Mutex::default() })
+    }
+
     pub fn expr(self: &Arc<Self>) -> Expr {
         Expr::source(self.clone())
     }
+}
+
+fn fields(source: &CsvSource) -> Vec<Field> {
+    let field =
+        |field: &weft_io::Field| Field { label: field.label.clone(), dtype: Some(field.dtype.clone()) };
+    source.schema().iter().map(field).collect()
 }
 
 impl Source for CsvTable {
@@ -76,6 +85,13 @@ impl Source for CsvTable {
             self.promotions.lock().extend(promoted);
         }
         Ok(())
+    }
+
+    fn form(&self, writer: &mut Writer<'_>) -> Result<SourceForm, PortableError> {
+        let files = self.source.files().iter().map(|file| FileForm::of(&**file, writer));
+        let files = files.collect::<Result<_, _>>()?;
+        let (name, digest) = (self.name.clone(), self.digest);
+        Ok(SourceForm::Csv { name, digest, recipe: self.source.recipe(), files })
     }
 
     fn take_promotions(&self) -> Vec<(Promotion, Key)> {

@@ -16,6 +16,7 @@ use crate::error::ExprError;
 use crate::expr::{Expr, Node, Schema};
 use crate::kernel::Vector;
 use crate::optimize::Columns;
+use crate::portable::ExchangeForm;
 
 type Result<T> = std::result::Result<T, ExprError>;
 
@@ -29,6 +30,9 @@ pub trait Exchange: Send + Sync + fmt::Debug {
 
     /// Identifies everything but the inputs.
     fn token(&self) -> u128;
+
+    /// For other processes: everything but the inputs.
+    fn form(&self) -> ExchangeForm;
 
     /// For `explain()`.
     fn describe(&self) -> String;

@@ -23,9 +23,11 @@ mod join;
 pub mod kernel;
 mod lower;
 mod optimize;
+mod origin;
 mod parquet;
 mod parts;
 pub mod plan;
+pub mod portable;
 mod relabel;
 mod scalar;
 mod shuffle;
@@ -35,6 +37,7 @@ mod stage;
 mod work;
 
 pub use aggregate::Func;
+pub use codec::{frame_from_bytes, frame_to_bytes};
 pub use csv::CsvTable;
 pub use error::ExprError;
 pub use exchange::{Exchange, KeyRef};
@@ -44,11 +47,21 @@ pub use kernel::{BinaryOp, DtField, Op, TextOp, UnaryOp};
 pub use join::{How, JoinColumn, JoinSpec, Probe, ProbeColumn, Side};
 pub use lower::lower;
 pub use optimize::Columns;
+pub use origin::{Lowered, fingerprint, works};
 pub use parquet::ParquetTable;
 pub use scalar::{Literal, Scalar};
 pub use shuffle::By;
 pub use sort::SortBy;
 pub use source::{Bound, MemorySource, Sink, Source};
+
+/// How to read a partial result on its way between processes, by the name that it goes by.
+pub fn decoder(name: &[u8]) -> Option<weft_data::Decode> {
+    match name {
+        _ if name == work::BUNDLE.as_bytes() => Some(work::decode_bundle),
+        _ if name == join::table::LOOK_UP.as_bytes() => Some(join::table::decode_look_up),
+        _ => None,
+    }
+}
 
 /// The hash that identifies a text, for tokens made by the host.
 pub fn digest(text: &str) -> u128 {

@@ -14,6 +14,7 @@ use crate::expr::{Expr, HostReads, Node};
 use crate::join::Probe;
 use crate::join::table::Build;
 use crate::optimize::optimize;
+use crate::origin::Lowered;
 use crate::parts::{self, Cut, Merged, Part, Route, Slice, Whole};
 use crate::plan::{self, Beside, Limit, Plan};
 use crate::shuffle::Sent;
@@ -28,17 +29,24 @@ const FAN_IN: u32 = 8;
 /// A layer for each expression: its tasks are the partitions, in order, and its name is the
 /// expression's. Expressions share the passes over what they have in common.
 pub fn lower(exprs: &[Expr]) -> Result<Vec<LayerRef>> {
-    let better = optimize(exprs)?;
+    // Keys are those of what the user has in hand.
+    let names = exprs.iter().map(|expr| Key::from(expr.name()));
+    let exprs = optimize(exprs)?.into_iter().zip(names).collect();
+    Ok(Arc::new(Lowered { exprs }).layers()?.tops)
+}
+
+/// The layers of optimized expressions under the names given. Equal expressions come to equal layers, in every
+/// process.
+pub(crate) fn lower_plain(exprs: &[(Expr, Key)]) -> Result<Vec<LayerRef>> {
     let mut lowering = Lowering::default();
-    for (expr, better) in exprs.iter().zip(&better) {
-        lowering.request(better)?;
-        // Keys are those of what the user has in hand.
-        lowering.names.entry(better.digest()).or_insert_with(|| Key::from(expr.name()));
+    for (expr, name) in exprs {
+        lowering.request(expr)?;
+        lowering.names.entry(expr.digest()).or_insert_with(|| name.clone());
     }
-    let pairs = exprs.iter().zip(&better);
-    pairs
-        .map(|(expr, better)| {
-            let (layer, name) = (lowering.layer(better)?, Key::from(expr.name()));
+    exprs
+        .iter()
+        .map(|(expr, name)| {
+            let (layer, name) = (lowering.layer(expr)?, name.clone());
             Ok(match layer.name == name {
                 true => layer,
                 // Two expressions that come to the same.

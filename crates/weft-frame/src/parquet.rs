@@ -4,18 +4,26 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use weft_data::{ArrowType, DType, TaskError};
-use weft_io::{Comparison, Limit, ParquetIndex, ParquetSource, Predicate};
+use weft_io::{Comparison, Limit, ParquetIndex, ParquetRecipe, ParquetSource, PlannedParquet, Predicate};
 
 use crate::expr::{Expr, Field};
 use crate::kernel::BinaryOp;
+use crate::portable::{PortableError, SourceForm, Writer};
 use crate::scalar::Scalar;
 use crate::source::{Bound, Sink, Source};
 use weft_data::Hasher;
 
+/// Planned here, or in another process.
+#[derive(Debug)]
+enum Rows {
+    Here(ParquetSource),
+    There(PlannedParquet),
+}
+
 /// A planned Parquet source as a table.
 #[derive(Debug)]
 pub struct ParquetTable {
-    source: ParquetSource,
+    source: Rows,
     digest: u128,
     fields: Vec<Field>,
 }
@@ -44,12 +52,15 @@ impl ParquetTable {
                 }
             }
         }
-        let field = |field: &weft_io::ParquetField| Field {
-            label: field.label.clone(),
-            dtype: Some(field.dtype.clone()),
-        };
-        let fields = source.fields().iter().map(field).collect();
-        Arc::new(ParquetTable { digest: h.finish(), fields, source })
+        let fields = fields(source.fields());
+        Arc::new(ParquetTable { digest: h.finish(), fields, source: Rows::Here(source) })
+    }
+
+    /// A source that was planned in another process; `None`: the plan makes no sense.
+    pub(crate) fn restore(recipe: ParquetRecipe, digest: u128) -> Option<Arc<Self>> {
+        let source = PlannedParquet::new(recipe)?;
+        let fields = fields(source.fields());
+        Some(Arc::new(ParquetTable { digest, fields, source: Rows::There(source) }))
     }
 
     pub fn expr(self: &Arc<Self>) -> Expr {
@@ -83,6 +94,14 @@ impl ParquetTable {
     }
 }
 
+fn fields(fields: &[weft_io::ParquetField]) -> Vec<Field> {
+    let field = |field: &weft_io::ParquetField| Field {
+        label: field.label.clone(),
+        dtype: Some(field.dtype.clone()),
+    };
+    fields.iter().map(field).collect()
+}
+
 impl Source for ParquetTable {
     fn name(&self) -> &str {
         "read_parquet"
@@ -97,7 +116,10 @@ impl Source for ParquetTable {
     }
 
     fn npartitions(&self) -> u32 {
-        self.source.partitions() as u32
+        match &self.source {
+            Rows::Here(source) => source.partitions() as u32,
+            Rows::There(source) => source.partitions() as u32,
+        }
     }
 
     fn scan(&self, partition: u32, columns: &[usize], sink: &mut Sink<'_>) -> Result<(), TaskError> {
@@ -113,13 +135,28 @@ impl Source for ParquetTable {
         sink: &mut Sink<'_>,
     ) -> Result<(), TaskError> {
         let predicates: Vec<Predicate> = bounds.iter().filter_map(|bound| self.predicate(bound)).collect();
-        self.source.scan(partition as usize, columns, &predicates, with_index, &mut |batch| {
-            Ok(if sink(batch)? { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
-        })?;
+        let partition = partition as usize;
+        let receive =
+            &mut |batch| Ok(if sink(batch)? { ControlFlow::Continue(()) } else { ControlFlow::Break(()) });
+        match &self.source {
+            Rows::Here(source) => source.scan(partition, columns, &predicates, with_index, receive)?,
+            Rows::There(source) => source.scan(partition, columns, &predicates, with_index, receive)?,
+        }
         Ok(())
     }
 
     fn rows(&self, partition: u32) -> Option<usize> {
-        Some(self.source.rows(partition as usize))
+        Some(match &self.source {
+            Rows::Here(source) => source.rows(partition as usize),
+            Rows::There(source) => source.rows(partition as usize),
+        })
+    }
+
+    fn form(&self, _writer: &mut Writer<'_>) -> Result<SourceForm, PortableError> {
+        let recipe = match &self.source {
+            Rows::Here(source) => source.recipe(),
+            Rows::There(source) => source.recipe().clone(),
+        };
+        Ok(SourceForm::Parquet { digest: self.digest, recipe })
     }
 }

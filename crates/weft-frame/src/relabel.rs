@@ -9,6 +9,7 @@ use crate::error::ExprError;
 use crate::exchange::{Exchange, KeyRef, aligned, frame};
 use crate::expr::{Expr, Field, Schema};
 use crate::optimize::Columns;
+use crate::portable::ExchangeForm;
 
 type Result<T> = std::result::Result<T, ExprError>;
 
@@ -35,6 +36,15 @@ impl Expr {
     }
 }
 
+/// Steps that were checked in another process.
+pub(crate) fn restore_reset(input: Expr, levels: Vec<(Key, DType)>) -> Arc<dyn Exchange> {
+    Arc::new(ResetIndex { input, levels })
+}
+
+pub(crate) fn restore_hold(input: Expr) -> Arc<dyn Exchange> {
+    Arc::new(Hold { input })
+}
+
 #[derive(Debug)]
 struct ResetIndex {
     input: Expr,
@@ -56,6 +66,10 @@ impl Exchange for ResetIndex {
             h.key(label).dtype(dtype);
         }
         h.finish()
+    }
+
+    fn form(&self) -> ExchangeForm {
+        ExchangeForm::ResetIndex { levels: self.levels.clone() }
     }
 
     fn describe(&self) -> String {
@@ -126,6 +140,10 @@ impl Exchange for Hold {
 
     fn token(&self) -> u128 {
         Hasher::new("hold").finish()
+    }
+
+    fn form(&self) -> ExchangeForm {
+        ExchangeForm::Hold
     }
 
     fn describe(&self) -> String {

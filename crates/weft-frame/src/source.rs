@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use weft_data::{Frame, TaskError};
+use weft_data::{ErrorKind, Frame, TaskError};
 use weft_graph::Key;
 use weft_io::Promotion;
 
 use crate::expr::Field;
 use crate::kernel::BinaryOp;
+use crate::portable::{MemoryForm, PortableError, SourceForm, Writer};
 use crate::scalar::Scalar;
 
 /// Takes one batch of rows, with the columns asked for in the order asked for. Returns whether
@@ -60,6 +61,20 @@ pub trait Source: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
+    /// For other processes.
+    fn form(&self, writer: &mut Writer<'_>) -> Result<SourceForm, PortableError>;
+
+    /// The batches of a partition, if they are in memory.
+    fn in_memory(&self, _partition: u32) -> Option<&[Arc<Frame>]> {
+        None
+    }
+
+    /// Whether tasks get their partitions from whoever runs them, because they are in no file that a scan
+    /// could read.
+    fn is_apart(&self) -> bool {
+        false
+    }
+
     /// Number of rows of a partition, if it is known without reading.
     fn rows(&self, _partition: u32) -> Option<usize> {
         None
@@ -72,14 +87,26 @@ pub struct MemorySource {
     name: String,
     digest: u128,
     fields: Vec<Field>,
-    /// Batches of each partition.
-    partitions: Vec<Vec<Arc<Frame>>>,
+    /// Rows of each partition.
+    rows: Vec<usize>,
+    /// Batches of each partition; `None`: they are elsewhere.
+    partitions: Option<Vec<Vec<Arc<Frame>>>>,
 }
 
 impl MemorySource {
     /// `digest` identifies the content.
     pub fn new(name: &str, digest: u128, fields: Vec<Field>, partitions: Vec<Vec<Arc<Frame>>>) -> Self {
-        MemorySource { name: name.to_owned(), digest, fields, partitions }
+        let rows = partitions.iter().map(|batches| batches.iter().map(|batch| batch.rows()).sum()).collect();
+        MemorySource { name: name.to_owned(), digest, fields, rows, partitions: Some(partitions) }
+    }
+
+    /// A source whose frames are in another process.
+    pub(crate) fn apart(name: String, digest: u128, fields: Vec<Field>, rows: Vec<usize>) -> Self {
+        MemorySource { name, digest, fields, rows, partitions: None }
+    }
+
+    pub(crate) fn batches(&self) -> Option<&[Vec<Arc<Frame>>]> {
+        self.partitions.as_deref()
     }
 }
 
@@ -97,11 +124,15 @@ impl Source for MemorySource {
     }
 
     fn npartitions(&self) -> u32 {
-        self.partitions.len() as u32
+        self.rows.len() as u32
     }
 
     fn scan(&self, partition: u32, columns: &[usize], sink: &mut Sink<'_>) -> Result<(), TaskError> {
-        for batch in &self.partitions[partition as usize] {
+        let Some(batches) = self.in_memory(partition) else {
+            let message = format!("partition {partition} of {} is in another process", self.name);
+            return Err(TaskError::native(ErrorKind::Runtime, message));
+        };
+        for batch in batches {
             let picked = columns.iter().map(|&c| batch.columns[c].clone()).collect();
             if !sink(Frame::new(picked, batch.index.clone(), batch.rows()))? {
                 break;
@@ -111,6 +142,18 @@ impl Source for MemorySource {
     }
 
     fn rows(&self, partition: u32) -> Option<usize> {
-        Some(self.partitions[partition as usize].iter().map(|batch| batch.rows()).sum())
+        self.rows.get(partition as usize).copied()
+    }
+
+    fn form(&self, writer: &mut Writer<'_>) -> Result<SourceForm, PortableError> {
+        MemoryForm::of(self, writer).map(SourceForm::Memory)
+    }
+
+    fn in_memory(&self, partition: u32) -> Option<&[Arc<Frame>]> {
+        self.partitions.as_ref()?.get(partition as usize).map(Vec::as_slice)
+    }
+
+    fn is_apart(&self) -> bool {
+        self.partitions.is_none()
     }
 }

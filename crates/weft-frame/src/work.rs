@@ -37,18 +37,27 @@ impl Object for Bundle {
     }
 
     fn decoder(&self) -> Decode {
-        |source: &mut (dyn Read + Send)| {
-            let outputs = (0..codec::read_number(source)?).map(|_| {
-                let frames = codec::read_number(source)?;
-                (0..frames).map(|_| Ok(Arc::new(codec::read_frame(source)?))).collect()
-            });
-            Ok(Arc::new(Bundle(outputs.collect::<Result<_, CodecError>>()?)))
-        }
+        decode_bundle
+    }
+
+    fn wire_name(&self) -> Option<&'static str> {
+        Some(BUNDLE)
     }
 
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// What other processes call a [`Bundle`].
+pub(crate) const BUNDLE: &str = "frame-bundle";
+
+pub(crate) fn decode_bundle(source: &mut (dyn Read + Send)) -> Result<Arc<dyn Object>, CodecError> {
+    let outputs = (0..codec::read_number(source)?).map(|_| {
+        let frames = codec::read_number(source)?;
+        (0..frames).map(|_| Ok(Arc::new(codec::read_frame(source)?))).collect()
+    });
+    Ok(Arc::new(Bundle(outputs.collect::<Result<_, CodecError>>()?)))
 }
 
 pub(crate) fn bundle(value: &Value) -> Result<&Bundle, TaskError> {
@@ -123,6 +132,8 @@ impl StageWork {
             Node::Source(source) => Some(source),
             _ => None,
         };
+        let apart = from_source.is_some_and(|source| source.is_apart());
+        let (inputs, parcel) = inputs.split_at(inputs.len().saturating_sub(apart as usize));
         let (rows, beside) = inputs.split_at(from_source.is_none() as usize);
         let (params, tables) = beside.split_at(self.plan.params.len());
         let tables: Result<Vec<Arc<dyn Object>>, TaskError> = tables.iter().map(object).collect();
@@ -130,6 +141,10 @@ impl StageWork {
             params.iter().map(|value| scalar(frame(value)?)).collect();
         let mut pass = Pass::new(&self.plan, self.columns.clone(), params?, tables?);
         match (from_source, rows) {
+            (Some(_), _) if apart => match parcel {
+                [value] => self.feed(&mut pass, frame(value)?)?,
+                _ => return Err(ExprError::Invalid("a task came without its partition".into()).into()),
+            },
             (Some(source), _) => {
                 let (bounds, with_index) = (self.plan.bounds(), self.plan.spaces[0].index);
                 source.scan_where(partition, &self.columns, &bounds, with_index, &mut |batch| {
@@ -140,6 +155,22 @@ impl StageWork {
             _ => return Err(ExprError::Invalid("a stage without rows".into()).into()),
         }
         Ok(pass.finish()?)
+    }
+
+    /// The columns of a partition in memory that the pass reads.
+    fn partition(&self, partition: u32) -> Result<Option<Arc<Frame>>, ExprError> {
+        let Node::Source(source) = self.plan.base.node() else { return Ok(None) };
+        let Some(batches) = source.in_memory(partition) else { return Ok(None) };
+        let picked = |batch: &Arc<Frame>| {
+            let columns = self.columns.iter().map(|&column| batch.columns[column].clone()).collect();
+            // Labels that nobody looks at are not sent.
+            let index = match self.plan.spaces[0].index {
+                true => batch.index.clone(),
+                false => weft_data::Index::Range { start: 0, step: 1 },
+            };
+            Arc::new(Frame::new(columns, index, batch.rows()))
+        };
+        crate::exchange::concat(&batches.iter().map(picked).collect::<Vec<_>>()).map(Arc::new).map(Some)
     }
 
     fn feed(&self, pass: &mut Pass<'_>, frame: &Frame) -> Result<(), TaskError> {
@@ -184,6 +215,10 @@ impl fmt::Debug for StageWork {
 impl Work for StageWork {
     fn name(&self) -> &str {
         &self.title
+    }
+
+    fn parcel(&self, index: u32) -> Result<Option<Value>, TaskError> {
+        Ok(self.partition(self.which[index as usize])?.map(Value::Frame))
     }
 
     fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {

@@ -1,15 +1,17 @@
 //! The names of tasks as users see them.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A task's name: text, a number, bytes, or a tuple of those, as in Dask.
 ///
 /// Keys exist at the borders (the face, messages, errors, pictures). Algorithms use
 /// [`TaskId`](crate::TaskId).
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub enum Key {
     Str(Arc<str>),
     Int(i64),
@@ -19,7 +21,48 @@ pub enum Key {
     Tuple(Arc<[Key]>),
 }
 
+/// A key as it is read.
+#[derive(Deserialize)]
+#[serde(rename = "Key")]
+enum Raw {
+    Str(Arc<str>),
+    Int(i64),
+    Float(u64),
+    Bytes(Arc<[u8]>),
+    Tuple(Vec<Key>),
+}
+
+thread_local! {
+    /// How many tuples are open around the key that this thread reads.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Tuples may be nested only so deep: whoever sends more must not overflow the reader's stack.
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+        let depth = DEPTH.get();
+        // The innermost key is no tuple.
+        if depth > Key::MAX_DEPTH {
+            let limit = Key::MAX_DEPTH;
+            return Err(D::Error::custom(format!("a key of tuples nested more than {limit} deep")));
+        }
+        DEPTH.set(depth + 1);
+        let raw = Raw::deserialize(deserializer);
+        DEPTH.set(depth);
+        Ok(match raw? {
+            Raw::Str(text) => Key::Str(text),
+            Raw::Int(number) => Key::Int(number),
+            Raw::Float(bits) => Key::Float(bits),
+            Raw::Bytes(bytes) => Key::Bytes(bytes),
+            Raw::Tuple(parts) => Key::Tuple(parts.into()),
+        })
+    }
+}
+
 impl Key {
+    /// How deep tuples may be nested in each other.
+    pub const MAX_DEPTH: u32 = 100;
+
     /// The text of a text key.
     pub fn as_str(&self) -> Option<&str> {
         match self {

@@ -37,12 +37,13 @@ mod words;
 
 pub use compress::Compression;
 pub use csv::{
-    Block, ColumnRef, CsvOptions, CsvSource, DtypeMismatch, Encoding, Field, Header, Promotion, UseCols,
+    Block, ColumnRef, CsvOptions, CsvRecipe, CsvSource, DtypeMismatch, Encoding, Field, Header, Promotion,
+    UseCols,
 };
 pub use error::{ColumnMismatch, IoError, Mismatch, ValueErrorKind};
 pub use parquet::{
-    Comparison, Limit, ParquetColumn, ParquetField, ParquetFiles, ParquetIndex, ParquetSource, Predicate,
-    Split,
+    Comparison, Limit, ParquetColumn, ParquetField, ParquetFiles, ParquetIndex, ParquetRecipe, ParquetSource,
+    PlannedParquet, Predicate, Split,
 };
 pub use paths::expand_paths;
 pub use source::{ByteSource, LocalFile, MemorySource, ReadAt};

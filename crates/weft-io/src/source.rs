@@ -1,10 +1,11 @@
 //! Where bytes come from.
 
+use std::any::Any;
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::IoError;
@@ -29,6 +30,16 @@ pub trait ByteSource: Send + Sync + fmt::Debug {
     /// Whether reading calls into the host language.
     fn needs_host(&self) -> bool {
         false
+    }
+
+    /// Where it is, if it is a file that every process of this machine can open.
+    fn local_path(&self) -> Option<&Path> {
+        None
+    }
+
+    /// For the host, which knows its own.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
     }
 
     /// Whether a read costs little more than a copy: then the head of every file is looked at while planning.
@@ -81,6 +92,10 @@ impl ByteSource for LocalFile {
     fn open(&self) -> Result<Box<dyn ReadAt>, IoError> {
         let file = File::open(&self.path).map_err(|error| self.failed(&error))?;
         Ok(Box::new(OpenFile { file, source: self.clone() }))
+    }
+
+    fn local_path(&self) -> Option<&Path> {
+        Some(&self.path)
     }
 
     fn is_near(&self) -> bool {

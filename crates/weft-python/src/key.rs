@@ -21,13 +21,19 @@ pub(crate) fn key_from_py(object: &Bound<'_, PyAny>) -> PyResult<Key> {
 
 /// The key that `object` is, or `None` where its type cannot be one.
 pub(crate) fn try_key(object: &Bound<'_, PyAny>) -> PyResult<Option<Key>> {
+    try_key_within(object, Key::MAX_DEPTH)
+}
+
+fn try_key_within(object: &Bound<'_, PyAny>, depth: u32) -> PyResult<Option<Key>> {
     if let Ok(text) = object.cast::<PyString>() {
         return Ok(Some(Key::Str(text.to_cow()?.as_ref().into())));
     }
     if let Ok(parts) = object.cast::<PyTuple>() {
+        // What nests deeper is no key: it could not be sent.
+        let Some(depth) = depth.checked_sub(1) else { return Ok(None) };
         let mut keys = Vec::with_capacity(parts.len());
         for part in parts.iter() {
-            match try_key(&part)? {
+            match try_key_within(&part, depth)? {
                 Some(key) => keys.push(key),
                 None => return Ok(None),
             }

@@ -9,6 +9,8 @@ pub(crate) mod table;
 mod work;
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
 use weft_data::{DType, Kind, LayerRef};
 use weft_graph::Key;
 
@@ -16,6 +18,7 @@ use crate::error::ExprError;
 use crate::exchange::{Exchange, KeyRef, aligned, names};
 use crate::expr::{Expr, Field, Schema};
 use crate::optimize::Columns;
+use crate::portable::ExchangeForm;
 use weft_data::Hasher;
 
 pub use probe::{Probe, ProbeColumn};
@@ -155,6 +158,11 @@ impl Expr {
     }
 }
 
+/// A join that was checked in another process.
+pub(crate) fn restore(left: Expr, right: Expr, spec: JoinSpec) -> Arc<dyn Exchange> {
+    Arc::new(Join { left, right, spec })
+}
+
 fn dtype_of<'a>(table: &'a Expr, label: &Key) -> Result<&'a DType> {
     match table.schema().position(label) {
         Some(at) => match &table.schema().fields[at].dtype {
@@ -202,6 +210,10 @@ impl Exchange for Join {
             Some(Some(name)) => h.number(2).key(name),
         };
         h.finish()
+    }
+
+    fn form(&self) -> ExchangeForm {
+        ExchangeForm::Join(self.spec.clone())
     }
 
     fn describe(&self) -> String {

@@ -351,18 +351,29 @@ impl Object for LookUp {
     }
 
     fn decoder(&self) -> Decode {
-        |source: &mut (dyn Read + Send)| {
-            let (keys, columns) = (codec::read_keys(source)?, codec::read_keys(source)?);
-            let only_keys = codec::read_number(source)? != 0;
-            let table = Arc::new(codec::read_frame(source)?);
-            let built = LookUp::new(table, Build { keys, columns, only_keys });
-            Ok(Arc::new(built.map_err(|error| std::io::Error::other(error.to_string()))?))
-        }
+        decode_look_up
+    }
+
+    fn wire_name(&self) -> Option<&'static str> {
+        Some(LOOK_UP)
     }
 
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// What other processes call a [`LookUp`].
+pub(crate) const LOOK_UP: &str = "frame-look-up";
+
+pub(crate) fn decode_look_up(
+    source: &mut (dyn Read + Send),
+) -> std::result::Result<Arc<dyn Object>, CodecError> {
+    let (keys, columns) = (codec::read_keys(source)?, codec::read_keys(source)?);
+    let only_keys = codec::read_number(source)? != 0;
+    let table = Arc::new(codec::read_frame(source)?);
+    let built = LookUp::new(table, Build { keys, columns, only_keys });
+    Ok(Arc::new(built.map_err(|error| std::io::Error::other(error.to_string()))?))
 }
 
 /// Reads all partitions of a table and makes a [`LookUp`] of them.

@@ -19,6 +19,8 @@
 mod hash;
 mod work;
 
+use std::sync::Arc;
+
 use weft_data::{DType, LayerRef};
 use weft_graph::{Axis, Key, Read, Rule};
 
@@ -26,6 +28,7 @@ use crate::error::ExprError;
 use crate::exchange::{Exchange, KeyRef, layer, names};
 use crate::expr::Expr;
 use crate::optimize::Columns;
+use crate::portable::{ByForm, ExchangeForm};
 use crate::sort::SortBy;
 use weft_data::Hasher;
 
@@ -53,6 +56,11 @@ struct Shuffle {
     by: By,
     npartitions: u32,
     keep_index: bool,
+}
+
+/// A shuffle that was checked in another process.
+pub(crate) fn restore(input: Expr, by: By, npartitions: u32, keep_index: bool) -> Arc<dyn Exchange> {
+    Arc::new(Shuffle { input, by, npartitions, keep_index })
 }
 
 impl Expr {
@@ -103,6 +111,15 @@ impl Exchange for Shuffle {
             }
         }
         h.finish()
+    }
+
+    fn form(&self) -> ExchangeForm {
+        let by = match &self.by {
+            By::Hash(keys) => ByForm::Hash(keys.clone()),
+            By::Range { keys, .. } => ByForm::Range(keys.clone()),
+            By::Number(key) => ByForm::Number(key.clone()),
+        };
+        ExchangeForm::Shuffle { by, npartitions: self.npartitions, keep_index: self.keep_index }
     }
 
     fn describe(&self) -> String {

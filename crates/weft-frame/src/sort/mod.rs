@@ -4,6 +4,8 @@ mod boundaries;
 mod keys;
 mod rows;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use weft_data::{ArrowType, DType, Kind, LayerRef};
 use weft_graph::{Axis, Key, Read, Rule};
@@ -12,6 +14,7 @@ use crate::error::ExprError;
 use crate::exchange::{Exchange, KeyRef, aligned, layer, names};
 use crate::expr::{Expr, Field, Schema};
 use crate::optimize::Columns;
+use crate::portable::ExchangeForm;
 use weft_data::Hasher;
 
 pub(crate) use keys::SortKeys;
@@ -101,6 +104,25 @@ impl Expr {
     }
 }
 
+/// Steps that were checked in another process.
+pub(crate) fn restore_rows(input: Expr, keys: Vec<SortBy>, keep_index: bool) -> Arc<dyn Exchange> {
+    Arc::new(SortRows { input, keys, keep_index })
+}
+
+pub(crate) fn restore_index(input: Expr, label: Key, name: Option<Key>, drop: bool) -> Arc<dyn Exchange> {
+    Arc::new(SetIndex { input, label, name, drop })
+}
+
+pub(crate) fn restore_boundaries(
+    input: Expr,
+    keys: Vec<SortBy>,
+    dtypes: Vec<DType>,
+    n: u32,
+    ends: bool,
+) -> Arc<dyn Exchange> {
+    Arc::new(Boundaries { input, keys, dtypes, n, ends })
+}
+
 #[derive(Debug)]
 struct SortRows {
     input: Expr,
@@ -121,6 +143,10 @@ impl Exchange for SortRows {
         let mut h = Hasher::new("sort");
         hash(&self.keys, &mut h);
         h.number(self.keep_index as u64).finish()
+    }
+
+    fn form(&self) -> ExchangeForm {
+        ExchangeForm::Sort { keys: self.keys.clone(), keep_index: self.keep_index }
     }
 
     fn describe(&self) -> String {
@@ -169,6 +195,11 @@ impl Exchange for SetIndex {
         h.finish()
     }
 
+    fn form(&self) -> ExchangeForm {
+        let (label, name) = (self.label.clone(), self.name.clone());
+        ExchangeForm::SetIndex { label, name, drop: self.drop }
+    }
+
     fn describe(&self) -> String {
         format!("index from {}", KeyRef::Column(self.label.clone()))
     }
@@ -211,6 +242,11 @@ impl Exchange for Boundaries {
         let mut h = Hasher::new("boundaries");
         hash(&self.keys, &mut h);
         h.number(self.n as u64).number(self.ends as u64).finish()
+    }
+
+    fn form(&self) -> ExchangeForm {
+        let (keys, dtypes) = (self.keys.clone(), self.dtypes.clone());
+        ExchangeForm::Boundaries { keys, dtypes, n: self.n, ends: self.ends }
     }
 
     fn describe(&self) -> String {

@@ -20,9 +20,11 @@ mod mismatch;
 mod number;
 mod options;
 mod plan;
+mod recipe;
 mod rows;
 mod scan;
 
 pub use blocks::Block;
 pub use options::{ColumnRef, CsvOptions, DtypeMismatch, Encoding, Field, Header, Promotion, UseCols};
 pub use plan::CsvSource;
+pub use recipe::CsvRecipe;

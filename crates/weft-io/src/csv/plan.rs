@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub heads: Vec<OnceLock<u64>>,
     /// Where the rows of each partition begin, as far as known.
     pub starts: Vec<Start>,
+    /// Other partitions may be read in other processes, which write down nothing here.
+    pub alone: bool,
 }
 
 /// A column of the result, as it is read.
@@ -138,6 +140,7 @@ impl CsvSource {
             header: sample.head.names.clone(),
             heads: std::iter::repeat_with(OnceLock::new).take(count).collect(),
             starts: std::iter::repeat_with(Start::default).take(partitions).collect(),
+            alone: false,
             truths,
             options,
             files,

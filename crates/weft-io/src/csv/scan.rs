@@ -351,10 +351,32 @@ pub(crate) fn pieces(
 /// Writes down where the next partition of the same file begins.
 fn prove_next(plan: &Plan, partition: usize, row: u64) -> Result<(), IoError> {
     let next = plan.starts.get(partition + 1).filter(|_| plan.blocks[partition].end.is_some());
-    if next.is_some_and(|next| !next.prove(row)) {
+    let Some(next) = next else { return Ok(()) };
+    if !next.prove(row) || (plan.alone && guesses(plan, partition + 1) && cut_of(plan, partition + 1)? != row)
+    {
         return Err(wrong_cut(plan, partition + 1));
     }
     Ok(())
+}
+
+/// Whether [`cut_of`] may be wrong.
+fn guesses(plan: &Plan, partition: usize) -> bool {
+    plan.syntax.quote.is_some() && plan.blocks[partition].start > NEAR
+}
+
+/// Where somebody who has not read what is before it finds the first row of a partition.
+fn cut_of(plan: &Plan, partition: usize) -> Result<u64, IoError> {
+    let block = plan.blocks[partition];
+    let data = plan.data_start(block.file)?;
+    match plan.syntax.quote {
+        _ if block.start < data || block.start == 0 => Ok(data),
+        Some(_) if block.start <= NEAR => exact_row(plan, block.file, data, block.start),
+        Some(quote) => match guess_row(plan, block.file, block.start, quote)? {
+            Some(position) => Ok(position),
+            None => exact_row(plan, block.file, data, block.start),
+        },
+        None => next_line(plan, block.file, block.start),
+    }
 }
 
 fn wrong_cut(plan: &Plan, partition: usize) -> IoError {
@@ -379,14 +401,7 @@ fn first_row(plan: &Plan, partition: usize) -> Result<u64, IoError> {
     if let Some(position) = plan.starts[partition].proven() {
         return Ok(position);
     }
-    let position = match plan.syntax.quote {
-        Some(_) if block.start <= NEAR => exact_row(plan, block.file, data, block.start)?,
-        Some(quote) => match guess_row(plan, block.file, block.start, quote)? {
-            Some(position) => position,
-            None => exact_row(plan, block.file, data, block.start)?,
-        },
-        None => next_line(plan, block.file, block.start)?,
-    };
+    let position = cut_of(plan, partition)?;
     if plan.starts[partition].assume(position) { Ok(position) } else { Err(wrong_cut(plan, partition)) }
 }
 

@@ -10,8 +10,10 @@ mod convert;
 mod files;
 mod plan;
 mod prune;
+mod recipe;
 mod scan;
 
 pub use files::{ParquetColumn, ParquetFiles};
 pub use plan::{ParquetField, ParquetIndex, ParquetSource, Split};
 pub use prune::{Comparison, Limit, Predicate};
+pub use recipe::{ParquetRecipe, PlannedParquet};
