@@ -1,4 +1,5 @@
-"""Commands on settings and versions: ``weft config …``, ``weft info versions``; and those that other packages add.
+"""Commands: the cluster's servers (``weft scheduler``, ``weft worker``), settings and versions (``weft config …``,
+``weft info versions``), and those that other packages add.
 
 Packages add commands, and groups of them, through the entry points ``weft_cli`` and ``dask_cli``.
 """
@@ -37,10 +38,28 @@ __all__ = [
 ENTRY_POINTS = ("weft_cli", "dask_cli")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """The group of all commands; servers are imported when one is started."""
+
+    SERVERS = ("scheduler", "worker")
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted({*super().list_commands(context), *self.SERVERS})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name in self.SERVERS and name not in self.commands:
+            from weft.distributed import _servers
+
+            return getattr(_servers, name)
+        return super().get_command(context, name)
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(weft.__version__)
 def cli() -> None:
-    """Settings and versions of weft."""
+    """Servers, settings and versions of weft."""
 
 
 @cli.group()
@@ -210,4 +229,6 @@ def run_cli(args: list[str] | None = None) -> int:
     try:
         return cli.main(args, prog_name="weft", standalone_mode=True) or 0
     except SystemExit as end:
+        if isinstance(end.code, str):
+            click.echo(end.code, err=True)
         return end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -121,7 +121,7 @@ class Local:
 def double(local):
     return Local(local.x * 2)
 
-client = Client(n_workers=2, threads_per_worker=1, memory_limit=0)
+client = Client(n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=":0")
 assert client.submit(double, Local(4)).result(60).x == 8
 print(client.cluster._directory, *client.run(os.getpid).values(), flush=True)
 if sys.argv[1] == "forget":

@@ -12,6 +12,7 @@
 //! object, running a task) it does behind [`Host`] and [`Program`].
 
 mod client;
+mod clock;
 mod error;
 mod host;
 mod nanny;
@@ -25,9 +26,10 @@ mod worker;
 pub use client::{Answered, Client, FutureRef, Status, Watch};
 pub use error::{ClusterError, describe};
 pub use host::{Host, Program, Task};
-pub use nanny::{Exit, Nanny};
+pub use nanny::{Bounds, Exit, Nanny, report_exit};
 pub use reactor::Reactor;
-pub use scheduler::{SchedulerOptions, SchedulerServer};
+pub use scheduler::{DashboardOptions, SchedulerOptions, SchedulerServer, bind_dashboard};
 pub use value::{Encoded, Packed};
+pub use weft_dashboard::Secret;
 pub use wire::{Call, FromPeer, FromScheduler, ToPeer, ToScheduler};
-pub use worker::{Place, WorkerOptions, WorkerServer};
+pub use worker::{MemoryThresholds, Place, WorkerOptions, WorkerServer};

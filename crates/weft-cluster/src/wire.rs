@@ -7,11 +7,18 @@ use weft_scheduler::message::{FromClient, FromWorker, PeerRequest, RequestId, Ta
 
 use crate::value::Packed;
 
-/// What the scheduler's server reads. A connection is a client's or a worker's by its first message.
+/// What the scheduler's server reads. A connection is a client's, a worker's or a nanny's by its first message.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToScheduler {
     Client(FromClient),
     Worker(FromWorker),
+    /// A nanny's only word on a connection: how a process of hers has ended. `expected`: it was asked to go.
+    Exited {
+        nanny: Arc<str>,
+        pid: u32,
+        cause: Arc<str>,
+        expected: bool,
+    },
 }
 
 /// What the scheduler's server writes.

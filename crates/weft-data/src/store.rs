@@ -48,8 +48,9 @@ pub struct StoreStats {
     pub limit: usize,
     /// Bytes in memory now.
     pub used: usize,
-    /// Values on disk now.
+    /// Values on disk now, and what they took in memory.
     pub on_disk: usize,
+    pub on_disk_bytes: usize,
     /// Values and bytes written to disk, and values read back, since the store was made.
     pub spilled: usize,
     pub spilled_bytes: usize,
@@ -234,8 +235,12 @@ impl Store {
 
     pub fn stats(&self) -> StoreStats {
         let accounts = self.0.accounts.lock();
-        let on_disk = accounts.entries.values().filter(|e| matches!(e.place, Place::Disk(_))).count();
-        StoreStats { limit: self.limit(), used: accounts.used, on_disk, ..accounts.stats }
+        let (mut on_disk, mut on_disk_bytes) = (0, 0);
+        for entry in accounts.entries.values().filter(|e| matches!(e.place, Place::Disk(_))) {
+            on_disk += 1;
+            on_disk_bytes += entry.cost.nbytes();
+        }
+        StoreStats { limit: self.limit(), used: accounts.used, on_disk, on_disk_bytes, ..accounts.stats }
     }
 
     /// What users should hear once, such as values that cannot leave memory.

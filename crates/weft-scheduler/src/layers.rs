@@ -357,6 +357,11 @@ pub(crate) struct Prefix {
     pub duration_us: Option<u32>,
     pub nbytes: f64,
     pub finished: u64,
+    /// Time spent in its tasks.
+    pub total_ns: u64,
+    /// Tasks in the table, and how many had finished when there were none last: what is newer belongs to these.
+    pub live: u32,
+    pub finished_before: u64,
     pub type_name: Arc<str>,
 }
 
@@ -380,12 +385,40 @@ impl Prefixes {
         }
         let at = self.entries.len() as u32;
         self.by_name.insert(name.clone(), at);
-        self.entries.push(Prefix { name, duration_us: None, nbytes: 0.0, finished: 0, type_name: "".into() });
+        self.entries.push(Prefix {
+            name,
+            duration_us: None,
+            nbytes: 0.0,
+            finished: 0,
+            total_ns: 0,
+            live: 0,
+            finished_before: 0,
+            type_name: "".into(),
+        });
         at
     }
 
     pub fn get(&self, at: u32) -> &Prefix {
         &self.entries[at as usize]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Prefix> {
+        self.entries.iter()
+    }
+
+    /// A task of this prefix came into the table.
+    pub fn came(&mut self, at: u32) {
+        let prefix = &mut self.entries[at as usize];
+        if prefix.live == 0 {
+            prefix.finished_before = prefix.finished;
+        }
+        prefix.live += 1;
+    }
+
+    /// … or left it.
+    pub fn went(&mut self, at: u32) {
+        let prefix = &mut self.entries[at as usize];
+        prefix.live = prefix.live.saturating_sub(1);
     }
 
     /// Takes a run into account; true if it is the first of its prefix.
@@ -394,6 +427,7 @@ impl Prefixes {
         // At least something: whoever sends by estimates must come to an end.
         let us = u32::try_from(duration_ns / 1000).unwrap_or(u32::MAX).max(1);
         prefix.finished += 1;
+        prefix.total_ns += duration_ns;
         // A plain mean first, then one that follows what changes.
         let weight = prefix.finished.min(16) as f64;
         prefix.nbytes += (nbytes as f64 - prefix.nbytes) / weight;

@@ -16,6 +16,7 @@
 //! | which worker runs a task | `place`, `steal` |
 //! | copies, rebalancing, retirement | `replicate` |
 //! | questions, stories | `query`, `story` |
+//! | what people are shown | `observe` |
 //! | what must hold | `validate` |
 //!
 //! This crate does no I/O, reads no clock, spawns nothing, and knows no Python and no Arrow. The shell
@@ -27,6 +28,7 @@ mod event;
 mod layers;
 mod links;
 pub mod message;
+mod observe;
 mod outbox;
 mod place;
 mod plan;
@@ -43,6 +45,7 @@ mod validate;
 mod worker;
 
 pub use event::{Action, Config, Event};
+pub use observe::PrefixCount;
 pub use plan::{BadGraph, Plan};
 pub use query::Usage;
 pub use scheduler::Scheduler;

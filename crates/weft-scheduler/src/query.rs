@@ -128,7 +128,7 @@ impl Scheduler {
             .collect()
     }
 
-    fn worker_infos(&self) -> Vec<WorkerInfo> {
+    pub(crate) fn worker_infos(&self) -> Vec<WorkerInfo> {
         let info = |(w, entry): (usize, &Option<Box<crate::worker::Worker>>)| {
             let entry = entry.as_deref()?;
             Some(WorkerInfo {
@@ -148,13 +148,14 @@ impl Scheduler {
                 occupancy_ns: entry.occupancy_us as Nanos * 1000,
                 memory: entry.heartbeat.memory,
                 cpu_percent: entry.heartbeat.cpu_percent,
+                bandwidth_bytes_per_s: entry.heartbeat.bandwidth_bytes_per_s,
                 last_seen_ns: entry.last_seen_ns,
             })
         };
         self.workers.iter().enumerate().filter_map(info).collect()
     }
 
-    fn task_info(&self, slot: u32) -> TaskInfo {
+    pub(crate) fn task_info(&self, slot: u32) -> TaskInfo {
         let task = &self.tasks[slot];
         let keys = |slots: Vec<u32>| slots.into_iter().map(|slot| self.key(slot)).collect();
         TaskInfo {
@@ -173,7 +174,7 @@ impl Scheduler {
         }
     }
 
-    fn stories(&self, keys: &[Key]) -> Vec<StoryLine> {
+    pub(crate) fn stories(&self, keys: &[Key]) -> Vec<StoryLine> {
         let mut lines = Vec::new();
         for key in keys {
             let Some(slot) = self.find(key) else { continue };

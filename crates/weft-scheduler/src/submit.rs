@@ -210,6 +210,7 @@ impl Scheduler {
             task.rootish = rootish[origin.layer as usize]
                 || expanded.dag.dependencies(weft_graph::TaskId(i as u32)).is_empty();
             let slot = self.tasks.insert(task);
+            self.prefixes.came(prefix);
             if let Err(place) = known {
                 place.insert(slot);
             }
@@ -423,6 +424,7 @@ impl Scheduler {
         let mut task = Task::new(at, 0, prefix, priority);
         task.rootish = true;
         let slot = self.tasks.insert(task);
+        self.prefixes.came(prefix);
         self.index.insert(slot, &self.tasks, &self.layers);
         slot
     }

@@ -157,6 +157,7 @@ impl Scheduler {
         self.trouble.remove(&slot);
         self.index.remove(slot, &self.tasks, &self.layers);
         let layer = self.tasks[slot].layer;
+        self.prefixes.went(self.tasks[slot].prefix);
         self.tasks.remove(slot);
         let gone = self.layers.forget_task(layer);
         if !gone.is_empty() {

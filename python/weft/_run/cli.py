@@ -14,6 +14,8 @@ weft: Dask's API on a Rust engine
   weft run -c CODE [ARG ...]           as python -c
   weft run PROGRAM [ARG ...]           any program: weft run jupyter lab
   weft doctor PATH ... [--json]        which names of Dask's files use, and weft's state for each
+  weft scheduler [--host HOST] …       the scheduler of a cluster; --help says more
+  weft worker ADDRESS …                workers for it
   weft config get|set|find|list ...    settings
   weft info versions                   what is installed
   weft --version

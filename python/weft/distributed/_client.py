@@ -97,12 +97,15 @@ class Client:
         self._owns_cluster = False
         self._pool: ThreadPoolExecutor | None = None
         self.status = "connecting"
+        self._dashboard = file_token = ""
         timeout = seconds(timeout) or seconds(config.get("distributed.comm.timeouts.connect", None)) or 30.0
         if scheduler_file is not None:
             import json
 
             with open(scheduler_file) as file:
-                address = json.load(file)["address"]
+                known = json.load(file)
+            address, self._dashboard = known["address"], known.get("dashboard", "")
+            file_token = known.get("token", "")
         if address is None and config.get("scheduler-address", None):
             address = config.get("scheduler-address")
         if address is None:
@@ -111,7 +114,11 @@ class Client:
         elif not isinstance(address, str):
             self.cluster = address
         where = self.cluster._client_address if self.cluster is not None else address
-        token = self.cluster._token if self.cluster is not None else _cluster.token_for(address, security)
+        token = (
+            self.cluster._token
+            if self.cluster is not None
+            else file_token or _cluster.token_for(address, security)
+        )
         self.id = f"{type(self).__name__}-{name + '-' if name else ''}{uuid.uuid4()}"
         try:
             self._core = _weft.ClusterClient(where, token, self.id, timeout)
@@ -212,7 +219,7 @@ class Client:
     @property
     def dashboard_link(self) -> str:
         """Where the dashboard is, if the cluster has one."""
-        return getattr(self.cluster, "dashboard_link", "")
+        return getattr(self.cluster, "dashboard_link", "") or self._dashboard
 
     def __repr__(self) -> str:
         if self.status == "closed":
@@ -229,6 +236,11 @@ class Client:
 
             text += f", memory={format_bytes(sum(memory))}"
         return text + ">"
+
+    def _repr_html_(self) -> str:
+        from weft.distributed._html import client_html
+
+        return client_html(self)
 
     def __reduce__(self) -> Any:
         return get_client, (self._address,)

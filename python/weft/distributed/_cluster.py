@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import math
 import os
@@ -13,18 +12,19 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 import weakref
+from functools import partial
 from typing import Any
 
 from weft import _weft, config
+from weft.distributed._nanny import Nanny
 from weft.system import CPU_COUNT
+from weft.utils import format_bytes
 
 __all__ = ["LocalCluster"]
 
 logger = logging.getLogger("weft.distributed")
-
-#: A worker that dies so often in a row is not started again.
-_MAX_RESTARTS = 100
 
 
 def nprocesses_nthreads(n: int | None = None) -> tuple[int, int]:
@@ -135,6 +135,7 @@ class LocalCluster:
         self._resources = dict(resources or {})
         self._env = dict(env or {})
         self._token = secrets.token_hex(32)
+        self._dashboard = dashboard_place(dashboard_address, host)
         self._lock = threading.RLock()
         self._directory = tempfile.mkdtemp(prefix="weft-cluster-")
         self._local_directory = os.fspath(
@@ -147,8 +148,9 @@ class LocalCluster:
         tcp = f"tcp://{host or '127.0.0.1'}:{scheduler_port or 0}"
         listen = ["inproc://", f"unix://{self._directory}/scheduler", tcp]
         try:
-            settings = {**_scheduler_settings(), **(scheduler_kwargs or {})}
+            settings = {**scheduler_settings(), "dashboard": self._dashboard, **(scheduler_kwargs or {})}
             self._server = _weft.SchedulerServer(listen, self._token, **settings)
+            self._tell_port()
         except BaseException:
             shutil.rmtree(self._directory, ignore_errors=True)
             raise
@@ -175,6 +177,10 @@ class LocalCluster:
             else "inproc://",
             "token": self._token,
             "nthreads": self.threads_per_worker,
+            "dashboard": self.dashboard_link,
+            "thresholds": thresholds(self.processes),
+            # The cluster's end is the end of the worker: there is nothing to look for.
+            "reconnect": 10.0,
             "memory_limit": self.memory_limit or 0,
             "local_directory": self._local_directory,
             "nanny": "local" if self.processes else "",
@@ -187,7 +193,14 @@ class LocalCluster:
         name = self._number
         self._number += 1
         if self.processes:
-            self.workers[name] = _Process(self, name)
+            here = weakref.ref(self)
+            self.workers[name] = Nanny(
+                name,
+                partial(_spec_of, here, name),
+                self._server.worker_exited,
+                self._env,
+                partial(_runs, here),
+            )
         else:
             from weft.distributed._worker import Worker
 
@@ -236,7 +249,10 @@ class LocalCluster:
                 worker.closing = True
         self._server.close()
         for worker in workers:
-            worker.close("the cluster was closed")
+            if self.processes:
+                worker.close()
+            else:
+                worker.close("the cluster was closed")
         if self._token_file is not None:
             with contextlib.suppress(OSError):
                 os.remove(self._token_file)
@@ -275,7 +291,24 @@ class LocalCluster:
     @property
     def dashboard_link(self) -> str:
         """Where the dashboard is; empty: there is none."""
-        return ""
+        return dashboard_link(self._server.dashboard)
+
+    def _tell_port(self) -> None:
+        tell_port(self._server.dashboard, self._dashboard)
+
+    def get_logs(self, cluster: bool = True, scheduler: bool = True, workers: Any = True) -> dict[str, str]:
+        """What the scheduler and the workers have to say, by where it comes from.
+
+        Parameters
+        ----------
+        cluster, scheduler, workers : bool
+            Whose lines to return.
+
+        Returns
+        -------
+        dict of str
+        """
+        return {"Scheduler": "\n".join(self._server.warnings())} if scheduler else {}
 
     @property
     def scheduler_info(self) -> dict:
@@ -285,97 +318,15 @@ class LocalCluster:
 
     def __repr__(self) -> str:
         threads = len(self.workers) * self.threads_per_worker
-        return f"{type(self).__name__}({self.name}, {self.scheduler_address!r}, workers={len(self.workers)}, threads={threads})"
+        text = f"{type(self).__name__}({self.name}, {self.scheduler_address!r}, workers={len(self.workers)}, threads={threads}"
+        if self.memory_limit:
+            text += f", memory={format_bytes(len(self.workers) * self.memory_limit)}"
+        return text + ")"
 
+    def _repr_html_(self) -> str:
+        from weft.distributed._html import cluster_html
 
-class _Process:
-    """A worker's process, watched by a thread that starts it again when it dies."""
-
-    def __init__(self, cluster: LocalCluster, name: Any):
-        self.name = name
-        self.closing = False
-        self._cluster = weakref.ref(cluster)
-        self._scheduler = cluster._server
-        self._restarts = 0
-        self._cause = ""
-        self._lock = threading.Lock()
-        self._spawn(cluster)
-        self._thread = threading.Thread(target=self._watch, name=f"weft-nanny-{name}", daemon=True)
-        self._thread.start()
-
-    def _spawn(self, cluster: LocalCluster) -> None:
-        environment = {
-            **cluster._env,
-            "WEFT_WORKER_SPEC": json.dumps(cluster._spec(self.name)),
-            # One thread for each task is what the cluster counts on.
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
-            "MKL_NUM_THREADS": os.environ.get("MKL_NUM_THREADS", "1"),
-            "OPENBLAS_NUM_THREADS": os.environ.get("OPENBLAS_NUM_THREADS", "1"),
-        }
-        arguments = [
-            "-c",
-            f"import sys; sys.path[:] = {sys.path!r}\nfrom weft.distributed._worker import main; main()",
-        ]
-        self.process = _weft.Nanny(sys.executable, arguments, list(environment.items()))
-
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self.process.pid
-
-    def check(self) -> None:
-        """Raises if the process ends again and again."""
-        if self._restarts > 2:
-            raise RuntimeError(f"worker {self.name} cannot be started: its process {self._cause}")
-
-    def _watch(self) -> None:
-        from weft.distributed._worker import RESTART
-
-        while True:
-            process = self.process
-            cause, clean = process.wait()
-            restart = cause == f"exited with code {RESTART}"
-            expected = clean or restart or self.closing
-            self._scheduler.worker_exited(process.pid, f"its process {cause}", expected)
-            cluster = self._cluster()
-            with self._lock:
-                if cluster is None:
-                    return
-                again = not self.closing and not clean and cluster.status == "running"
-                self._restarts += not restart
-                self._cause = cause
-                if not again or self._restarts > _MAX_RESTARTS:
-                    return
-                if not restart:
-                    logger.warning("worker %s (pid %s) %s; starting it again", self.name, process.pid, cause)
-                try:
-                    self._spawn(cluster)
-                except Exception:
-                    logger.exception("worker %s could not be started again", self.name)
-                    return
-            del cluster
-
-    def retire(self) -> None:
-        """Lets the worker hand over and go."""
-        import signal
-
-        with self._lock:
-            self.closing = True
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.process.pid, signal.SIGTERM)
-
-    def close(self, reason: str) -> None:
-        """Ends the process; one that does not end by itself is killed."""
-        with self._lock:
-            self.closing = True
-            process = self.process
-        if process.wait(1.0) is None:
-            process.let_go()
-            if process.wait(1.0) is None:
-                process.kill()
-                process.wait()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+        return cluster_html(self)
 
 
 class _Done:
@@ -396,18 +347,75 @@ def _quiet_client(cluster: LocalCluster) -> Any:
         client._close()
 
 
-def _scheduler_settings() -> dict[str, Any]:
-    saturation = config.get("distributed.scheduler.worker-saturation", None)
-    failures = config.get("distributed.scheduler.allowed-failures", None)
+def _spec_of(cluster: weakref.ref[LocalCluster], name: Any) -> dict[str, Any]:
+    here = cluster()
+    if here is None:
+        raise RuntimeError("the cluster of this worker is gone")
+    return here._spec(name)
+
+
+def _runs(cluster: weakref.ref[LocalCluster]) -> bool:
+    here = cluster()
+    return here is not None and here.status == "running"
+
+
+def scheduler_settings() -> dict[str, Any]:
+    """What the settings say about schedulers."""
+    from weft.distributed._client import seconds
+
     settings: dict[str, Any] = {}
-    if saturation is not None:
-        settings["worker_saturation"] = float(saturation)
-    if failures is not None:
-        settings["allowed_failures"] = int(failures)
-    stealing = config.get("distributed.scheduler.work-stealing", None)
-    if stealing is not None:
-        settings["work_stealing"] = bool(stealing)
+    for name, kind in (("worker-saturation", float), ("allowed-failures", int), ("work-stealing", bool)):
+        value = config.get(f"distributed.scheduler.{name}", None)
+        if value is not None:
+            settings[name.replace("-", "_")] = kind(value)
+    settings["worker_ttl"] = seconds(config.get("distributed.scheduler.worker-ttl", "5 minutes"))
     return settings
+
+
+def thresholds(processes: bool = True) -> tuple[float, float, float]:
+    """Parts of a worker's memory limit at which results go to disk (of results, of the process) and it pauses."""
+    found = [
+        float(config.get(f"distributed.worker.memory.{name}", default) or 0.0)
+        for name, default in (("target", 0.6), ("spill", 0.7), ("pause", 0.8))
+    ]
+    # The memory of a process that is not the worker's alone says nothing about the worker.
+    return (found[0], found[1], found[2]) if processes else (found[0], 0.0, 0.0)
+
+
+def dashboard_place(address: Any, host: str | None = None) -> tuple[str, int] | None:
+    """Host and port for a dashboard, from ``":8787"``, ``"0.0.0.0:80"``, 8787, or None: there is to be none.
+
+    Without a host it is the scheduler's, or this machine alone.
+    """
+    if address is None or address is False:
+        return None
+    text = str(address).split("://")[-1].rstrip("/")
+    where, _, port = text.rpartition(":")
+    try:
+        return where.strip("[]") or host or "127.0.0.1", int(port)
+    except ValueError:
+        raise ValueError(f"dashboard_address must end in a port, such as ':8787', not {address!r}") from None
+
+
+def tell_port(shown: tuple[str, int, bool] | None, wanted: tuple[str, int] | None) -> None:
+    """Says so if the dashboard did not get its port."""
+    if shown and wanted and wanted[1] and not shown[2]:
+        warnings.warn(
+            f"Port {wanted[1]} is already in use. Perhaps you already have a cluster running?\n"
+            f"Hosting the dashboard on port {shown[1]} instead",
+            stacklevel=4,
+        )
+
+
+def dashboard_link(shown: tuple[str, int, bool] | None) -> str:
+    """The address for browsers, by the setting ``distributed.dashboard.link``."""
+    if shown is None:
+        return ""
+    host, port, _ = shown
+    host = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host
+    template = config.get("distributed.dashboard.link", None) or "{scheme}://{host}:{port}/status"
+    values = {**os.environ, "scheme": "http", "host": host, "port": port}
+    return template.format(**values)
 
 
 def _memory_limit(limit: Any, workers: int) -> int | None:

@@ -41,6 +41,9 @@ class Worker:
             spill=spec["local_directory"],
             nanny=spec["nanny"],
             resources=[(name, float(amount)) for name, amount in spec["resources"].items()],
+            thresholds=tuple(spec.get("thresholds", (0.6, 0.0, 0.0))),
+            reconnect=spec.get("reconnect", 60.0),
+            contact=spec.get("contact"),
         )
         self.name = spec["name"]
         self.address = self._server.address
@@ -48,6 +51,8 @@ class Worker:
         self._threads: list[threading.Thread] = []
         self._client: Any = None
         self._numbers = 0
+        #: Why the worker has asked to go.
+        self.leaving: str | None = None
         with _lock:
             _by_address[self.address] = self
         for _ in range(spec["nthreads"]):
@@ -106,6 +111,11 @@ class Worker:
             raise ValueError("No task is running on this thread")
         return found[0]
 
+    def leave(self, reason: str) -> None:
+        """Hands results over to other workers and goes."""
+        self.leaving = self.leaving or reason
+        self._server.leave(reason)
+
     def close(self, reason: str = "closed") -> None:
         """Stops; tasks that run are waited for a moment."""
         with _lock:
@@ -130,7 +140,7 @@ def _connect(client: Any, spec: dict[str, Any]) -> None:
         """What `Client` needs to know of the cluster that this worker belongs to."""
 
         scheduler_address = spec["public"]
-        dashboard_link = ""
+        dashboard_link = spec.get("dashboard", "")
         _client_address = spec["scheduler"]
         _token = spec["token"]
 
@@ -254,27 +264,62 @@ def versions(packages: tuple[str, ...]) -> dict[str, Any]:
 
 def main() -> None:
     """The process of a worker: what it is to be comes in an environment variable."""
-    global current
     spec = json.loads(os.environ.pop("WEFT_WORKER_SPEC"))
     # Ctrl-C is for the process that started this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.path[:] = spec["sys.path"]
+    # Until there is a worker, being told to leave is being told to end.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    serve(spec, exit_with_input=True)
+
+
+def serve(spec: dict[str, Any], exit_with_input: bool = False) -> None:
+    """Is a worker until it is told to go, and ends the process."""
+    global current
+    from weft.distributed import _preload
+
+    if spec.get("sys.path"):
+        sys.path[:] = spec["sys.path"]
     try:
-        worker = Worker(spec)
+        worker = _started(spec)
     except OSError as error:
-        if not os.path.exists(spec["cleanup"][0]):
+        if any(not os.path.exists(path) for path in spec["cleanup"]):
             # The cluster was closed while this process started.
             os._exit(0)
         sys.exit(f"this worker cannot reach its scheduler: {error}")
     current = worker
-    worker._server.exit_with_input(spec["cleanup"])
-    signal.signal(signal.SIGTERM, lambda *_: worker._server.leave("SIGTERM"))
+    if exit_with_input:
+        worker._server.exit_with_input(spec["cleanup"])
+    signal.signal(signal.SIGTERM, lambda *_: worker.leave("SIGTERM"))
+    teardown = _preload.load(spec.get("preload") or [], spec.get("preload_argv") or [], worker)
+    lifetime = spec.get("lifetime")
+    if lifetime:
+        timer = threading.Timer(lifetime, worker.leave, ["lifetime"])
+        timer.daemon = True
+        timer.start()
     reason = worker._server.wait_closed()
+    teardown()
     worker.close(reason)
     sys.stdout.flush()
     sys.stderr.flush()
+    again = reason == "restart" or (worker.leaving == "lifetime" and spec.get("lifetime_restart"))
     # Threads of tasks that hang, and whatever they hold, end here.
-    os._exit(RESTART if reason == "restart" else 0)
+    os._exit(RESTART if again else 0)
+
+
+def _started(spec: dict[str, Any]) -> Worker:
+    """A worker whose scheduler may come later than itself, if its spec gives it time."""
+    patience = spec.get("connect")
+    until = time.monotonic() + (patience or 0)
+    pause = 0.05
+    while True:
+        try:
+            return Worker(spec)
+        except OSError as error:
+            refused = "token" in str(error) or "certificate" in str(error)
+            if refused or patience is None or time.monotonic() > until:
+                raise
+        time.sleep(pause)
+        pause = min(pause * 2, 1.0)
 
 
 #: Exit code of a worker that is to be started again.

@@ -2,8 +2,13 @@
 //!
 //! Futures are entries of one table; whoever holds one holds a [`FutureRef`], and when the last of them goes
 //! the scheduler is told. The socket's thread writes what has happened into entries and wakes who waits.
+//!
+//! A connection that is lost is made again (`link`): the client says what it wants once more, from the graphs that
+//! it has kept for its futures (`sent`), to the same scheduler or to one that knows nothing.
 
 mod gather;
+mod link;
+mod sent;
 mod table;
 
 use std::sync::Arc;
@@ -14,7 +19,7 @@ use ahash::AHashMap;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
-use weft_net::{Address, Open, Receiver, Sender, Token, connect};
+use weft_net::{Address, Open, Sender, Token, connect};
 use weft_scheduler::message::{
     Answer, Blob, ClientHello, ClientWelcome, CoordinateAnswer, CoordinateOp, Digest, FromClient, FutureId,
     Graph, Key, Question, RequestId, ToClient, WorkerId,
@@ -22,6 +27,7 @@ use weft_scheduler::message::{
 
 use crate::peers::Peers;
 use crate::{Call, ClusterError, Encoded, FromPeer, FromScheduler, Reactor, ToPeer, ToScheduler, value};
+use sent::Sent;
 use table::{Entry, Table};
 
 pub use table::{FutureRef, Status, Watch};
@@ -37,7 +43,11 @@ pub struct Client(Arc<Inner>);
 pub(crate) struct Inner {
     name: Arc<str>,
     reactor: Reactor,
-    tx: Sender<ToScheduler>,
+    /// While there is a connection.
+    tx: Mutex<Option<Sender<ToScheduler>>>,
+    /// What was said while there was none.
+    later: Mutex<Vec<FromClient>>,
+    sent: Mutex<Sent>,
     table: Mutex<Table>,
     /// Counts changes of the table.
     version: Mutex<u64>,
@@ -64,6 +74,8 @@ enum Reply {
     Waiting(Option<(Arc<Watch>, u64)>),
     Answer(Answer),
     Coordinate(CoordinateAnswer),
+    /// The connection was lost before the answer came.
+    Lost,
 }
 
 /// What the scheduler has answered.
@@ -81,6 +93,7 @@ impl Client {
         within: Duration,
     ) -> Result<Client, ClusterError> {
         let reactor = Reactor::start("weft-client")?;
+        let link = link::Link { address: address.clone(), token: token.clone(), patience: within };
         let (to, with) = (address.clone(), token.clone());
         let (tx, rx) = reactor.run(async move {
             let open = async { Open::call(connect(&to).await?, &with).await };
@@ -90,7 +103,9 @@ impl Client {
         let inner = Arc::new(Inner {
             name: name.into(),
             reactor: reactor.clone(),
-            tx,
+            tx: Mutex::new(Some(tx)),
+            later: Mutex::default(),
+            sent: Mutex::default(),
             table: Mutex::default(),
             version: Mutex::new(0),
             changed: Condvar::new(),
@@ -108,7 +123,7 @@ impl Client {
             welcome: Mutex::new(None),
         });
         inner.send(FromClient::Hello(ClientHello { name: name.into(), last_epoch: None }))?;
-        reactor.handle().spawn(listen(Arc::downgrade(&inner), rx));
+        reactor.handle().spawn(link::talk(Arc::downgrade(&inner), rx, link));
         reactor.handle().spawn(release(Arc::downgrade(&inner)));
         let client = Client(inner);
         let until = Instant::now() + within;
@@ -142,8 +157,16 @@ impl Client {
         self.0.send(message)
     }
 
-    /// Sends a graph. `blobs` are all that it names; those that the scheduler has are left out.
-    pub fn submit(&self, mut graph: Graph, blobs: Vec<Blob>) -> Result<(), ClusterError> {
+    /// Sends a graph for `futures`. `blobs` are all that it names; those that the scheduler has are left out. `reads` are
+    /// the futures whose results it reads.
+    pub fn submit(
+        &self,
+        mut graph: Graph,
+        blobs: Vec<Blob>,
+        futures: &[Arc<FutureRef>],
+        reads: &[Arc<FutureRef>],
+    ) -> Result<(), ClusterError> {
+        self.0.sent.lock().add(&graph, &blobs, futures, reads);
         let mut known = self.0.blobs.lock();
         for blob in blobs {
             let large = blob.bytes.len() > KEPT_BLOB_BYTES;
@@ -204,6 +227,10 @@ impl Client {
             match answers.remove(&request) {
                 Some(Reply::Answer(answer)) => return Ok(Some(Answered::Answer(answer))),
                 Some(Reply::Coordinate(answer)) => return Ok(Some(Answered::Coordinate(answer))),
+                Some(Reply::Lost) => {
+                    let reason = "the connection was lost before the answer came";
+                    return Err(ClusterError::Closed(reason.into()));
+                }
                 Some(waiting) => drop(answers.insert(request, waiting)),
                 None => {}
             }
@@ -267,7 +294,18 @@ impl Inner {
         if let Some(reason) = &*self.closed.lock() {
             return Err(ClusterError::Closed(reason.clone()));
         }
-        Ok(self.tx.send(ToScheduler::Client(message))?)
+        let tx = self.tx.lock();
+        match &*tx {
+            Some(tx) => Ok(tx.send(ToScheduler::Client(message))?),
+            None => {
+                match message {
+                    // Said again from what was kept, or meaningless on another connection.
+                    FromClient::Graph(_) | FromClient::Release { .. } | FromClient::Goodbye => {}
+                    message => self.later.lock().push(message),
+                }
+                Ok(())
+            }
+        }
     }
 
     fn bump(&self) {
@@ -364,27 +402,6 @@ impl Inner {
             watch.push(token);
         }
         self.answered.notify_all();
-    }
-}
-
-/// Takes what the scheduler says until the connection or the client is gone.
-async fn listen(client: std::sync::Weak<Inner>, mut rx: Receiver<FromScheduler>) {
-    let reason = loop {
-        match rx.recv_many().await {
-            Ok(batch) => {
-                let Some(client) = client.upgrade() else { return };
-                for received in batch {
-                    if let FromScheduler::Client(message) = received.message {
-                        client.take(message);
-                    }
-                }
-                client.bump();
-            }
-            Err(reason) => break reason,
-        }
-    };
-    if let Some(client) = client.upgrade() {
-        client.close(format!("lost the scheduler: {reason}").into());
     }
 }
 

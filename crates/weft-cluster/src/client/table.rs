@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use ahash::AHashMap;
@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use weft_scheduler::message::{Failure, FutureId, Key, TaskId, WorkerId};
 
 use super::Inner;
+use super::sent::SentGraph;
 
 /// What is known about a future.
 #[derive(Clone, Debug)]
@@ -93,6 +94,15 @@ impl Entry {
     }
 }
 
+impl Entry {
+    pub(super) fn reset_if(&self, which: impl Fn(&Status) -> bool) {
+        let mut state = self.state.lock();
+        if which(&state.0) {
+            state.0 = Status::Pending;
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Table {
     next: u64,
@@ -107,11 +117,34 @@ pub struct FutureRef {
     id: FutureId,
     key: Key,
     entry: Arc<Entry>,
+    /// The graph that makes it, if it was sent by this client.
+    graph: OnceLock<Arc<SentGraph>>,
 }
 
 impl Table {
     pub(super) fn get(&self, future: FutureId) -> Option<Arc<Entry>> {
         self.entries.get(&future).cloned()
+    }
+
+    pub(super) fn next_id(&mut self) -> FutureId {
+        self.next += 1;
+        FutureId(self.next)
+    }
+
+    /// Futures and their keys, without those that were cancelled.
+    pub(super) fn keys(&self) -> Vec<(FutureId, Key)> {
+        let alive = self.by_key.values().filter_map(Weak::upgrade);
+        let wanted = alive.filter(|future| !matches!(future.status(), Status::Cancelled { .. }));
+        // The end of a future takes the table's lock: the caller's is held, so these must not be the last.
+        let futures: Vec<Arc<FutureRef>> = wanted.collect();
+        let keys = futures.iter().map(|future| (future.id, future.key.clone())).collect();
+        for future in futures {
+            if let Some(last) = Arc::into_inner(future) {
+                // It went meanwhile: its end is told by another thread.
+                std::thread::spawn(move || drop(last));
+            }
+        }
+        keys
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Entry>> {
@@ -134,7 +167,13 @@ impl Table {
         let id = FutureId(table.next);
         let entry = Arc::new(Entry { state: Mutex::new((Status::Pending, Vec::new())) });
         table.entries.insert(id, entry.clone());
-        let future = Arc::new(FutureRef { client: Arc::downgrade(client), id, key: key.clone(), entry });
+        let future = Arc::new(FutureRef {
+            client: Arc::downgrade(client),
+            id,
+            key: key.clone(),
+            entry,
+            graph: OnceLock::new(),
+        });
         table.by_key.insert(key, Arc::downgrade(&future));
         (future, true)
     }
@@ -151,6 +190,15 @@ impl FutureRef {
 
     pub fn status(&self) -> Status {
         self.entry.state.lock().0.clone()
+    }
+
+    pub(super) fn set_graph(&self, graph: &Arc<SentGraph>) {
+        // A future is sent once.
+        let _ = self.graph.set(graph.clone());
+    }
+
+    pub(super) fn graph(&self) -> Option<Arc<SentGraph>> {
+        self.graph.get().cloned()
     }
 
     pub fn is_pending(&self) -> bool {

@@ -54,6 +54,16 @@ impl Data {
         std::mem::replace(&mut *results, moved).into_values().collect()
     }
 
+    /// Lowers or raises what may be in memory; inside the host's lock, because it may write results to disk.
+    pub(super) fn fit_into(&self, limit: usize) -> Result<(), DataError> {
+        self.store.set_limit(limit);
+        self.store.make_room()
+    }
+
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.store.set_limit(limit);
+    }
+
     pub(super) fn stats(&self) -> StoreStats {
         self.store.stats()
     }

@@ -8,13 +8,13 @@
 //! Nothing under the lock waits for the host's lock: values are dropped, read and written elsewhere.
 
 mod data;
+mod memory;
 mod serve;
 mod threads;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ahash::AHashMap;
@@ -22,21 +22,21 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 use weft_data::Store;
-use weft_net::{Address, Listener, NetError, Open, Sender, Token, connect};
+use weft_net::{Address, Listener, NetError, Open, Receiver, Sender, Token, connect};
 use weft_scheduler::message::{
-    Digest, Epoch, Finished, FromWorker, Memory, PeerRequest, TaskId, ToWorker, WorkerHello, WorkerId,
-    WorkerStatus,
+    Digest, Epoch, Finished, FromWorker, PeerRequest, TaskId, ToWorker, WorkerHello, WorkerId, WorkerStatus,
 };
 use weft_worker::{Action, Config, Event, FetchId, Origin, Worker};
 
+use crate::clock::Clock;
 use crate::peers::Peers;
 use crate::{ClusterError, FromPeer, FromScheduler, Host, Program, Reactor, ToPeer, ToScheduler, value};
 use data::{Data, Stored};
+pub use memory::MemoryThresholds;
 use threads::{Job, Queue};
 
 pub use threads::Place;
 
-const HEARTBEAT: Duration = Duration::from_millis(500);
 /// How long the outbox may wait while tasks run.
 const FLUSH: Duration = Duration::from_millis(1);
 
@@ -44,15 +44,20 @@ pub struct WorkerOptions {
     pub name: String,
     pub scheduler: Address,
     pub listen: Address,
+    /// Where others find it, if that is another address than it listens on; port 0: the same port.
+    pub contact: Option<Address>,
     pub token: Token,
     pub nthreads: u32,
     /// In bytes; 0: none.
     pub memory_limit: u64,
+    pub thresholds: MemoryThresholds,
     pub resources: Vec<(Arc<str>, f64)>,
     /// Not empty: a nanny tells the scheduler how this process ends.
     pub nanny: String,
     /// Where results go that memory has no room for.
     pub spill: PathBuf,
+    /// How long to look for a scheduler whose connection is lost, before giving up.
+    pub reconnect: Duration,
     pub host: Arc<dyn Host>,
 }
 
@@ -63,11 +68,10 @@ pub struct WorkerServer(Arc<Shared>);
 struct Shared {
     host: Arc<dyn Host>,
     machine: Mutex<Machine>,
-    started: Instant,
+    clock: Clock,
     /// Who and where this worker is.
     hello: WorkerHello,
     reactor: Reactor,
-    scheduler: OnceLock<Sender<ToScheduler>>,
     flush: Notify,
     queue: Queue,
     data: Data,
@@ -76,6 +80,10 @@ struct Shared {
     blobs: Mutex<AHashMap<Digest, Bytes>>,
     programs: Mutex<AHashMap<Option<Digest>, Arc<dyn Program>>>,
     epoch: AtomicU64,
+    /// An errand that makes room is on its way.
+    spilling: AtomicBool,
+    /// Bytes that peers have sent.
+    received: AtomicU64,
     closed: Mutex<Option<Arc<str>>>,
     closing: Condvar,
 }
@@ -89,6 +97,8 @@ enum Values {
 
 struct Machine {
     worker: Worker,
+    /// While there is a connection.
+    scheduler: Option<Sender<ToScheduler>>,
     outbox: Vec<FromWorker>,
     /// Room for what the state machine says.
     actions: Vec<Action>,
@@ -104,13 +114,18 @@ impl WorkerServer {
         let listener = reactor.run(async move { Listener::bind(&listen).await })??;
         let (address, token) = (options.scheduler.clone(), options.token.clone());
         let open = reactor.run(async move { Open::call(connect(&address).await?, &token).await })??;
-        let host = match listener.address() {
+        let reachable = match (options.contact, listener.address()) {
+            (Some(Address::Tcp(host, 0)), Address::Tcp(_, port)) => Address::Tcp(host, *port),
+            (Some(contact), _) => contact,
+            (None, listening) => listening.clone(),
+        };
+        let host = match &reachable {
             Address::Tcp(host, _) => host.clone(),
             _ => "127.0.0.1".to_owned(),
         };
         let hello = WorkerHello {
             name: options.name.into(),
-            address: listener.address().to_string().into(),
+            address: reachable.to_string().into(),
             host: host.into(),
             nanny: options.nanny.into(),
             pid: std::process::id(),
@@ -121,23 +136,19 @@ impl WorkerServer {
             status: WorkerStatus::Running,
         };
         let config = Config::new(hello.clone());
-        // Spilling begins at 70 % of the limit, as Dask's users expect.
-        let limit = match options.memory_limit {
-            0 => usize::MAX,
-            limit => (limit as f64 * 0.7) as usize,
-        };
+        let limit = options.thresholds.store_limit(options.memory_limit);
         let shared = Arc::new(Shared {
             host: options.host,
             machine: Mutex::new(Machine {
                 worker: Worker::new(config),
+                scheduler: None,
                 outbox: Vec::new(),
                 actions: Vec::new(),
                 flushed: Instant::now(),
             }),
-            started: Instant::now(),
+            clock: Clock::start(),
             hello,
             reactor: reactor.clone(),
-            scheduler: OnceLock::new(),
             flush: Notify::new(),
             queue: Queue::new(options.nthreads as usize),
             data: Data::new(Store::new(limit, options.spill)),
@@ -146,14 +157,17 @@ impl WorkerServer {
             blobs: Mutex::default(),
             programs: Mutex::default(),
             epoch: AtomicU64::new(0),
+            spilling: AtomicBool::new(false),
+            received: AtomicU64::new(0),
             closed: Mutex::new(None),
             closing: Condvar::new(),
         });
         let token = options.token;
-        reactor.handle().spawn(talk(shared.clone(), open));
+        let link = Link { address: options.scheduler, token: token.clone(), patience: options.reconnect };
+        reactor.handle().spawn(talk(shared.clone(), open, link));
         reactor.handle().spawn(serve::accept(shared.clone(), listener, token));
         reactor.handle().spawn(flush(shared.clone()));
-        reactor.handle().spawn(heartbeat(shared.clone()));
+        reactor.handle().spawn(memory::heartbeat(shared.clone(), options.thresholds));
         Ok(WorkerServer(shared))
     }
 
@@ -225,7 +239,7 @@ fn remove_with_siblings(path: &Path) {
 
 impl Shared {
     fn now(&self) -> u64 {
-        self.started.elapsed().as_nanos() as u64
+        self.clock.now_ns()
     }
 
     fn close(&self, reason: Arc<str>) {
@@ -271,7 +285,10 @@ impl Shared {
     /// Sends what waits in the outbox.
     fn send(&self, machine: &mut Machine) {
         machine.flushed = Instant::now();
-        let Some(scheduler) = self.scheduler.get() else { return };
+        let Some(scheduler) = &machine.scheduler else {
+            // What concerns a connection that is gone.
+            return machine.outbox.clear();
+        };
         let mut finished: Vec<Finished> = Vec::new();
         for message in machine.outbox.drain(..) {
             // If the connection is gone, its own task says so.
@@ -374,6 +391,8 @@ impl Shared {
         match received.message {
             FromPeer::Data { tasks, mut absent, broken, values, .. } => {
                 let Some(values) = value::unpack(&values, received.buffers) else { return failed };
+                let nbytes: usize = values.iter().map(crate::Encoded::nbytes).sum();
+                self.received.fetch_add(nbytes as u64, Ordering::Relaxed);
                 let arrived = tasks.iter().zip(&values).map(|(&task, v)| (task, v.nbytes() as u64)).collect();
                 let values = tasks.into_iter().zip(values.into_iter().map(Stored::Encoded)).collect();
                 // What cannot be written there must be made elsewhere.
@@ -386,39 +405,73 @@ impl Shared {
     }
 }
 
-/// Talks with the scheduler until the connection is gone; then this worker goes too.
-async fn talk(shared: Arc<Shared>, open: Open) {
-    let (tx, mut rx) = open.start::<ToScheduler, FromScheduler>();
-    // It is started once.
-    let _ = shared.scheduler.set(tx);
-    shared.feed(Event::Connected, Values::None, true);
-    let reason = loop {
-        match rx.recv_many().await {
-            Ok(batch) => {
-                let mut wrong = false;
-                let events: Vec<Event> = batch
-                    .into_iter()
-                    .filter_map(|received| match received.message {
-                        FromScheduler::Worker(message) => Some(Event::Scheduler(message)),
-                        FromScheduler::Client(_) => {
-                            wrong = true;
-                            None
-                        }
-                    })
-                    .collect();
-                if wrong {
-                    break NetError::Refused("the scheduler takes this worker for a client".into());
-                }
-                let closes = events.iter().any(|e| matches!(e, Event::Scheduler(ToWorker::Close { .. })));
-                shared.feed_all(events, Values::None, true);
-                if closes {
-                    return;
+/// How to get to the scheduler again.
+struct Link {
+    address: Address,
+    token: Token,
+    patience: Duration,
+}
+
+impl Link {
+    /// A new connection; `Err`: there is none to be had.
+    async fn again(&self, lost: &NetError) -> Result<Open, Arc<str>> {
+        let until = Instant::now() + self.patience;
+        let mut pause = Duration::from_millis(20);
+        while Instant::now() < until {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+            let call = async { Open::call(connect(&self.address).await?, &self.token).await };
+            match call.await {
+                Ok(open) => return Ok(open),
+                // Another cluster has this address now.
+                Err(error @ NetError::Token) => return Err(format!("lost the scheduler: {error}").into()),
+                Err(_) => {}
+            }
+        }
+        Err(format!("lost the scheduler: {lost}").into())
+    }
+}
+
+/// Talks with the scheduler, and connects again when the connection is gone. Without a scheduler this worker goes too.
+async fn talk(shared: Arc<Shared>, mut open: Open, link: Link) {
+    loop {
+        let (tx, mut rx) = open.start::<ToScheduler, FromScheduler>();
+        shared.machine.lock().scheduler = Some(tx);
+        shared.feed(Event::Connected, Values::None, true);
+        let Some(lost) = listen(&shared, &mut rx).await else { return };
+        // Dropping the sender closes our half.
+        shared.machine.lock().scheduler = None;
+        shared.feed(Event::Disconnected, Values::None, true);
+        match link.again(&lost).await {
+            Ok(again) => open = again,
+            Err(reason) => return shared.close(reason),
+        }
+    }
+}
+
+/// Does what the scheduler says until the connection is gone; why it is, or `None`: the worker is to go.
+async fn listen(shared: &Arc<Shared>, rx: &mut Receiver<FromScheduler>) -> Option<NetError> {
+    loop {
+        let batch = match rx.recv_many().await {
+            Ok(batch) => batch,
+            Err(reason) => return Some(reason),
+        };
+        let mut events = Vec::with_capacity(batch.len());
+        for received in batch {
+            match received.message {
+                FromScheduler::Worker(message) => events.push(Event::Scheduler(message)),
+                FromScheduler::Client(_) => {
+                    shared.close("the scheduler takes this worker for a client".into());
+                    return None;
                 }
             }
-            Err(reason) => break reason,
         }
-    };
-    shared.close(format!("lost the scheduler: {reason}").into());
+        let closes = events.iter().any(|e| matches!(e, Event::Scheduler(ToWorker::Close { .. })));
+        shared.feed_all(events, Values::None, true);
+        if closes {
+            return None;
+        }
+    }
 }
 
 /// Sends what threads have left in the outbox while they run their next task.
@@ -431,23 +484,4 @@ async fn flush(shared: Arc<Shared>) {
             shared.send(&mut machine);
         }
     }
-}
-
-async fn heartbeat(shared: Arc<Shared>) {
-    let mut beat = tokio::time::interval(HEARTBEAT);
-    loop {
-        beat.tick().await;
-        let stats = shared.data.stats();
-        let memory =
-            Memory { process: resident_bytes(), managed: stats.used as u64, spilled: stats.on_disk as u64 };
-        let event = Event::Heartbeat { memory, cpu_percent: 0.0, bandwidth_bytes_per_s: 0.0 };
-        shared.feed_all([event, Event::Tick], Values::None, true);
-    }
-}
-
-/// Memory of this process, in bytes; 0 where the system does not tell.
-fn resident_bytes() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = pages.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
-    pages * 4096
 }

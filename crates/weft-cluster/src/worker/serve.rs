@@ -14,8 +14,21 @@ type Peer = Sender<FromPeer>;
 
 /// Something that a thread of the host's must do, because it needs the host's lock or takes long.
 pub(super) enum Errand {
-    Fetch { request: RequestId, tasks: Vec<TaskId>, max_nbytes: u64, to: Peer },
-    Call { request: RequestId, function: Encoded, to: Peer },
+    Fetch {
+        request: RequestId,
+        tasks: Vec<TaskId>,
+        max_nbytes: u64,
+        to: Peer,
+    },
+    /// Have no more than this much in memory.
+    Spill {
+        limit: usize,
+    },
+    Call {
+        request: RequestId,
+        function: Encoded,
+        to: Peer,
+    },
 }
 
 pub(super) async fn accept(shared: Arc<Shared>, listener: Listener, token: Token) {
@@ -111,6 +124,11 @@ impl Errand {
                 let message = FromPeer::Data { request, tasks: found, absent, broken, values: packed };
                 // If it is gone, nobody waits.
                 let _ = to.send_with(message, buffers);
+            }
+            Errand::Spill { limit } => {
+                // A full disk: results stay in memory, and whoever makes the next one hears of it.
+                drop(shared.data.fit_into(limit));
+                shared.spilling.store(false, std::sync::atomic::Ordering::Release);
             }
             Errand::Call { request, function, to } => {
                 let (raised, returned) = match shared.host.call(&function) {

@@ -111,15 +111,15 @@ impl PyClient {
             .enumerate()
             .map(|(index, future)| Want { future: future.id(), layer, index: index as u32 })
             .collect();
-        self.send(py, builder)
+        builder.reads = calls.held;
+        self.send(py, builder, &calls.futures)
     }
 
-    fn send(&self, py: Python<'_>, builder: Builder) -> PyResult<()> {
+    fn send(&self, py: Python<'_>, builder: Builder, futures: &[Arc<FutureRef>]) -> PyResult<()> {
         let (graph, blobs) = (builder.graph, builder.blobs);
-        let held = builder.reads;
-        py.detach(|| self.client.submit(graph, blobs)).map_err(os_error)?;
-        drop(held);
-        Ok(())
+        // They must live until the graph is sent.
+        let reads = builder.reads;
+        py.detach(|| self.client.submit(graph, blobs, futures, &reads)).map_err(os_error)
     }
 
     fn ask(&self, py: Python<'_>, request: RequestId, timeout: Option<f64>) -> PyResult<Answered> {
@@ -347,7 +347,8 @@ impl PyClient {
             handles.push(Handle(future));
         }
         if !builder.graph.wants.is_empty() {
-            self.send(py, builder)?;
+            let futures: Vec<Arc<FutureRef>> = handles.iter().map(|handle| handle.0.clone()).collect();
+            self.send(py, builder, &futures)?;
         }
         Ok(handles)
     }
@@ -377,7 +378,8 @@ impl PyClient {
             handles.push(Handle(future));
         }
         if !builder.graph.wants.is_empty() {
-            self.send(py, builder)?;
+            let futures: Vec<Arc<FutureRef>> = handles.iter().map(|handle| handle.0.clone()).collect();
+            self.send(py, builder, &futures)?;
         }
         Ok(handles)
     }

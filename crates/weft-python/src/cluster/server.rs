@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use weft_cluster::{ClusterError, Nanny, SchedulerOptions, SchedulerServer};
+use weft_cluster::{
+    Bounds, ClusterError, DashboardOptions, Nanny, SchedulerOptions, SchedulerServer, Secret, bind_dashboard,
+    report_exit as report,
+};
 use weft_net::{Address, Token};
 use weft_scheduler::Config;
 use weft_scheduler::message::Epoch;
@@ -25,13 +28,19 @@ pub(super) fn address(text: &str) -> PyResult<Address> {
 
 /// A scheduler in this process, on a thread of its own that never needs Python.
 #[pyclass(frozen, module = "weft._weft", name = "SchedulerServer")]
-struct PyScheduler(SchedulerServer);
+struct PyScheduler {
+    server: SchedulerServer,
+    dashboard: Option<(String, u16, bool)>,
+}
 
 #[pymethods]
 impl PyScheduler {
-    /// Listens on `addresses`; whoever calls must know `token`.
+    /// Listens on `addresses`; whoever calls must know `token`. `dashboard`: host and port of its page, which another
+    /// port near it may take over.
     #[new]
-    #[pyo3(signature = (addresses, token, *, allowed_failures=3, worker_saturation=1.1, work_stealing=true))]
+    #[pyo3(signature = (addresses, token, *, allowed_failures=3, worker_saturation=1.1, work_stealing=true,
+                        dashboard=None, worker_ttl=None))]
+    #[allow(clippy::too_many_arguments, reason = "one call from one place in Python, by keyword")]
     fn new(
         py: Python<'_>,
         addresses: Vec<String>,
@@ -39,6 +48,8 @@ impl PyScheduler {
         allowed_failures: u32,
         worker_saturation: f64,
         work_stealing: bool,
+        dashboard: Option<(String, u16)>,
+        worker_ttl: Option<f64>,
     ) -> PyResult<Self> {
         let addresses = addresses.iter().map(|text| address(text)).collect::<PyResult<_>>()?;
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -49,28 +60,51 @@ impl PyScheduler {
             work_stealing,
             ..Config::default()
         };
-        let options = SchedulerOptions { addresses, token: Token::from_secret(token), config };
-        py.detach(|| SchedulerServer::start(options)).map(PyScheduler).map_err(os_error)
+        let (mut shown, mut page) = (None, None);
+        if let Some((host, port)) = dashboard {
+            let (listener, first) = bind_dashboard(&host, port)?;
+            shown = Some((host, listener.local_addr()?.port(), first));
+            page = Some(DashboardOptions { listener, secret: Secret::new(token) });
+        }
+        let worker_ttl = worker_ttl
+            .map(Duration::try_from_secs_f64)
+            .transpose()
+            .map_err(|e| PyValueError::new_err(e.to_string()))?;
+        let token = Token::from_secret(token);
+        let options = SchedulerOptions { addresses, token, config, dashboard: page, worker_ttl };
+        let server = py.detach(|| SchedulerServer::start(options)).map_err(os_error)?;
+        Ok(PyScheduler { server, dashboard: shown })
     }
 
     #[getter]
     fn addresses(&self) -> Vec<String> {
-        self.0.addresses().iter().map(Address::to_string).collect()
+        self.server.addresses().iter().map(Address::to_string).collect()
     }
 
     /// Tells why a worker's process has ended.
-    fn worker_exited(&self, pid: u32, cause: &str, expected: bool) {
-        self.0.worker_exited(pid, cause, expected);
+    fn worker_exited(&self, nanny: &str, pid: u32, cause: &str, expected: bool) {
+        self.server.worker_exited(nanny, pid, cause, expected);
+    }
+
+    /// Host and port of the dashboard, and whether the port is the one that was asked for.
+    #[getter]
+    fn dashboard(&self) -> Option<(String, u16, bool)> {
+        self.dashboard.clone()
+    }
+
+    /// Whether there are clients, or tasks of theirs.
+    fn is_busy(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.server.is_busy())
     }
 
     /// What users should hear, once.
     fn warnings(&self, py: Python<'_>) -> Vec<String> {
-        py.detach(|| self.0.warnings()).iter().map(ToString::to_string).collect()
+        py.detach(|| self.server.warnings()).iter().map(ToString::to_string).collect()
     }
 
     /// Asks workers to exit and closes all connections.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.0.close());
+        py.detach(|| self.server.close());
     }
 }
 
@@ -80,19 +114,35 @@ struct PyNanny(Nanny);
 
 #[pymethods]
 impl PyNanny {
+    /// `memory_limit` in bytes (0: none), and the part of it above which the process is killed; `stopped`: so many
+    /// seconds after a SIGSTOP it is killed too (0: never). Both by whoever waits.
     #[new]
+    #[pyo3(signature = (program, arguments, environment, memory_limit=0, terminate=0.95, stopped=0.0))]
     fn new(
         py: Python<'_>,
         program: &str,
         arguments: Vec<String>,
         environment: Vec<(String, String)>,
+        memory_limit: u64,
+        terminate: f64,
+        stopped: f64,
     ) -> PyResult<Self> {
-        py.detach(|| Nanny::spawn(program, &arguments, &environment)).map(PyNanny).map_err(os_error)
+        let stopped =
+            Duration::try_from_secs_f64(stopped).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        let memory_bytes = (memory_limit as f64 * terminate.max(0.0)) as u64;
+        let bounds = Bounds { memory_bytes, memory_limit, stopped };
+        py.detach(|| Nanny::spawn(program, &arguments, &environment, bounds)).map(PyNanny).map_err(os_error)
     }
 
     #[getter]
     fn pid(&self) -> u32 {
         self.0.pid()
+    }
+
+    /// Its resident memory when it was last looked at.
+    #[getter]
+    fn memory(&self) -> u64 {
+        self.0.memory()
     }
 
     /// Waits until it has ended: (cause, whether the exit code was 0); None: not in time.
@@ -121,7 +171,23 @@ impl PyNanny {
     }
 }
 
+/// Tells the scheduler at `scheduler` how a process of the nanny `nanny` has ended.
+#[pyfunction]
+fn report_exit(
+    py: Python<'_>,
+    scheduler: &str,
+    token: &str,
+    nanny: &str,
+    exit: (u32, String, bool),
+) -> PyResult<()> {
+    let (to, token) = (address(scheduler)?, Token::from_secret(token));
+    let (pid, cause, expected) = exit;
+    let within = Duration::from_secs(5);
+    py.detach(|| report(&to, &token, nanny, (pid, &cause, expected), within)).map_err(os_error)
+}
+
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyScheduler>()?;
+    module.add_function(wrap_pyfunction!(report_exit, module)?)?;
     module.add_class::<PyNanny>()
 }

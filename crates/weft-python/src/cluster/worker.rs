@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use weft_cluster::{Place, WorkerOptions, WorkerServer};
+use weft_cluster::{MemoryThresholds, Place, WorkerOptions, WorkerServer};
 use weft_net::Token;
 
 use super::future::{deadline, passed, slice};
@@ -22,7 +24,8 @@ impl PyWorker {
     /// Connects to `scheduler` and listens on `listen`. Tasks run once threads call `serve`, results are written
     /// once one calls `serve_errands`.
     #[new]
-    #[pyo3(signature = (scheduler, listen, token, *, name, nthreads, memory_limit, spill, nanny, resources))]
+    #[pyo3(signature = (scheduler, listen, token, *, name, nthreads, memory_limit, spill, nanny,
+                        resources, thresholds=(0.6, 0.7, 0.8), reconnect=60.0, contact=None))]
     #[allow(clippy::too_many_arguments, reason = "one call from one place in Python, by keyword")]
     fn new(
         py: Python<'_>,
@@ -35,7 +38,11 @@ impl PyWorker {
         spill: PathBuf,
         nanny: String,
         resources: Vec<(String, f64)>,
+        thresholds: (f64, f64, f64),
+        reconnect: f64,
+        contact: Option<&str>,
     ) -> PyResult<Self> {
+        let (target, spill_at, pause) = thresholds;
         let options = WorkerOptions {
             name,
             scheduler: address(scheduler)?,
@@ -43,6 +50,10 @@ impl PyWorker {
             token: Token::from_secret(token),
             nthreads,
             memory_limit,
+            thresholds: MemoryThresholds { target, spill: spill_at, pause },
+            contact: contact.map(address).transpose()?,
+            reconnect: Duration::try_from_secs_f64(reconnect)
+                .map_err(|e| PyValueError::new_err(e.to_string()))?,
             resources: resources.into_iter().map(|(name, amount)| (name.into(), amount)).collect(),
             nanny,
             spill,

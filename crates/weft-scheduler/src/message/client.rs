@@ -265,6 +265,7 @@ pub struct WorkerInfo {
     pub occupancy_ns: Nanos,
     pub memory: Memory,
     pub cpu_percent: f32,
+    pub bandwidth_bytes_per_s: f64,
     pub last_seen_ns: Nanos,
 }
 

@@ -75,6 +75,16 @@ pub enum LayerWork {
     Each { blobs: Vec<u32>, payloads: Payloads },
 }
 
+impl LayerWork {
+    /// Bytes of the payloads.
+    pub fn nbytes(&self) -> usize {
+        match self {
+            LayerWork::Each { payloads, .. } => payloads.bytes.len(),
+            LayerWork::Known | LayerWork::Shared { .. } => 0,
+        }
+    }
+}
+
 /// One byte string for each task of a layer, in one buffer.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Payloads {
