@@ -183,7 +183,7 @@ def test_the_original_is_released_with_the_frame():
         (pd.DataFrame({"a": pd.Categorical(["x"])}), "column 'a' has dtype category"),
         (pd.DataFrame({"a": pd.interval_range(0, 2)}), "column 'a' has dtype interval"),
         (pd.DataFrame({"a": pd.period_range("2020", periods=2, freq="D")}), "column 'a' has dtype period"),
-        (pd.DataFrame({"a": pd.array(["x"], dtype="string")}), "column 'a' has dtype string"),
+        (pd.DataFrame({"a": pd.array(["x"], dtype="string[python]")}), "column 'a' has dtype string"),
         (pd.DataFrame({"a": np.array([1], dtype=">i8")}), "column 'a' has dtype >i8"),
         (pd.DataFrame({"a": [1j]}), "column 'a' has dtype complex128"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "occur more than once"),

@@ -34,7 +34,7 @@ pub enum DType {
     Timedelta(TimeUnit),
     /// pandas 3 `str`: LargeUtf8 with validity, missing shown as NaN.
     Str,
-    /// A nullable pandas dtype (`Int64`, `boolean`, `Float64`): validity tells what is missing.
+    /// A nullable pandas dtype (`Int64`, `boolean`, `Float64`, `string`): validity tells what is missing.
     Nullable(Box<DType>),
     /// A `pandas.ArrowDtype`: the Arrow type itself, with validity.
     Arrow(ArrowType),
@@ -158,6 +158,7 @@ impl fmt::Display for DType {
                 DType::UInt64 => "UInt64",
                 DType::Float32 => "Float32",
                 DType::Float64 => "Float64",
+                DType::Str => "string",
                 ref other => return write!(f, "nullable[{other}]"),
             },
         };
@@ -186,11 +187,9 @@ impl DType {
             if dtype.to_string() == name {
                 return Some(dtype);
             }
-            if dtype != DType::Str {
-                let nullable = DType::Nullable(Box::new(dtype));
-                if nullable.to_string() == name {
-                    return Some(nullable);
-                }
+            let nullable = DType::Nullable(Box::new(dtype));
+            if nullable.to_string() == name {
+                return Some(nullable);
             }
         }
         if let Some(arrow) = name.strip_suffix("[pyarrow]") {

@@ -3,7 +3,7 @@
 use weft_data::{ArrowType, DType, TimeUnit};
 
 use crate::error::ExprError;
-use crate::kernel::{BinaryOp, DtField, Op, UnaryOp};
+use crate::kernel::{BinaryOp, DtField, Op, UnaryOp, is_text};
 use crate::scalar::{Literal, Scalar};
 
 /// What a kernel's argument is known to be.
@@ -196,7 +196,8 @@ pub fn result(op: &Op, args: &[ArgType<'_>]) -> Result<DType, ExprError> {
         Op::Astype(to) => {
             let numeric = |dtype: &DType| dtype.is_number() || *dtype == DType::Bool;
             // A float that is missing or too large has no integer: pandas then raises.
-            if *to == column || numeric(&column) && numeric(to) { Ok(to.clone()) } else { refuse() }
+            let text = column == DType::Str && is_text(to);
+            if *to == column || text || numeric(&column) && numeric(to) { Ok(to.clone()) } else { refuse() }
         }
         Op::IsIn(values) => {
             let fits = |value: &Scalar| match value {

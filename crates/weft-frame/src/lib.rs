@@ -42,7 +42,7 @@ pub use csv::CsvTable;
 pub use error::ExprError;
 pub use exchange::{Exchange, KeyRef};
 pub use expr::{Agg, Arg, Expr, Field, Finish, HostInput, HostReads, HostStep, Node, Schema, Tasks};
-pub use kernel::{BinaryOp, DtField, Op, TextOp, UnaryOp};
+pub use kernel::{BinaryOp, DtField, Op, PadSide, TextOp, UnaryOp};
 
 pub use join::{How, JoinColumn, JoinSpec, Probe, ProbeColumn, Side};
 pub use lower::lower;

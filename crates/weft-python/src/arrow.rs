@@ -195,7 +195,7 @@ pub(crate) fn label_from_py(label: &Bound<'_, PyAny>) -> PyResult<Key> {
 fn column_to_py<'py>(py: Python<'py>, column: Column, lend: Lend) -> PyResult<Bound<'py, PyAny>> {
     let Column { dtype, values, .. } = column;
     let name = dtype.to_string();
-    if matches!(dtype, DType::Str | DType::Arrow(_)) {
+    if in_capsules(&dtype) {
         return Ok((name, Capsules { array: values }, py.None()).into_pyobject(py)?.into_any());
     }
     let mask = match (&dtype, values.nulls()) {
@@ -263,8 +263,8 @@ fn column_from_py(parts: &Bound<'_, PyAny>, rows: usize) -> PyResult<Column> {
     let label = label_from_py(&label)?;
     let dtype =
         DType::from_name(&name).ok_or_else(|| PyTypeError::new_err(format!("no native dtype {name}")))?;
-    let values: ArrayRef = if matches!(dtype, DType::Str | DType::Arrow(_)) {
-        import_array(&values, &data_type(&dtype))?
+    let values: ArrayRef = if in_capsules(&dtype) {
+        import_array(&values, &data_type(&storage(&dtype)))?
     } else {
         let nulls = match mask {
             Some(mask) => {
@@ -447,6 +447,11 @@ impl Memory {
 
 // ---------------------------------------------------------------------------------------------
 // Storage
+
+/// Whether columns of a dtype cross as Arrow arrays, not as numbers and a mask.
+fn in_capsules(dtype: &DType) -> bool {
+    matches!(storage(dtype), DType::Str | DType::Arrow(_))
+}
 
 /// The numbers that a dtype is stored as.
 fn storage(dtype: &DType) -> DType {

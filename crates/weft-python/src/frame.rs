@@ -8,8 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyString};
 use weft_data::{DType, Kind, LayerRef, TimeUnit};
 use weft_frame::{
-    Agg, Arg, BinaryOp, CsvTable, DtField, Expr, ExprError, Func, Literal, Node, Op, Scalar, TextOp, UnaryOp,
-    lower,
+    Agg, Arg, BinaryOp, CsvTable, DtField, Expr, ExprError, Func, Literal, Node, Op, Scalar, UnaryOp, lower,
 };
 use weft_graph::Key;
 
@@ -17,6 +16,7 @@ use crate::arrow::{self, label_to_py};
 use crate::csv::PyCsvSource;
 use crate::graph::Graph;
 use crate::key::key_to_py;
+use crate::text;
 
 /// A column that needed another dtype than planned: path, partition, label, planned dtype, dtype found.
 type Promoted<'py> = (String, usize, Bound<'py, PyAny>, String, String);
@@ -380,34 +380,11 @@ impl FrameExpr {
     }
 
     /// A method of text: ``startswith``, ``endswith`` (a text or several), ``contains`` (a pattern, and whether
-    /// it is a regular expression), ``slice`` (start, stop), ``len``, ``strip``.
+    /// it is a regular expression), ``slice`` (start, stop), ``replace`` (a text, another, how often at most),
+    /// ``pad`` (width, side, character), ``strip`` (characters or None), ``len``, ``upper`` and others.
     #[pyo3(signature = (method, *args))]
     fn text(&self, method: &str, args: &Bound<'_, pyo3::types::PyTuple>) -> PyResult<Self> {
-        let texts = || -> PyResult<Vec<String>> {
-            match args.get_item(0)?.extract::<String>() {
-                Ok(text) => Ok(vec![text]),
-                Err(_) => args.get_item(0)?.extract().map_err(|_| unsupported("texts of another kind")),
-            }
-        };
-        let op = match (method, args.len()) {
-            ("startswith", 1) => TextOp::StartsWith(texts()?),
-            ("endswith", 1) => TextOp::EndsWith(texts()?),
-            ("contains", 2) => {
-                let pattern: String =
-                    args.get_item(0)?.extract().map_err(|_| unsupported("a compiled pattern"))?;
-                let op = TextOp::contains(&pattern, args.get_item(1)?.is_truthy()?);
-                op.ok_or_else(|| unsupported(format!("the pattern {pattern}")))?
-            }
-            ("slice", 2) => {
-                let bound = |i: usize| -> PyResult<Option<i64>> {
-                    args.get_item(i)?.extract().map_err(|_| unsupported("bounds of another kind"))
-                };
-                TextOp::Slice { start: bound(0)?, stop: bound(1)? }
-            }
-            ("len", 0) => TextOp::Len,
-            ("strip", 0) => TextOp::Strip,
-            _ => return Err(unsupported(format!("str.{method}"))),
-        };
+        let op = text::operation(method, args)?;
         wrap(Expr::elementwise(Op::Text(op), vec![Arg::from(&self.expr)]))
     }
 

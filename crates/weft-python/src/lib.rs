@@ -26,6 +26,7 @@ mod picture;
 mod portable;
 mod spec;
 mod task;
+mod text;
 mod tokenize;
 
 #[pymodule]

@@ -202,23 +202,105 @@ class StringAccessor(_Accessor):
 
     def len(self) -> Any:
         """Number of characters."""
-        return self._plain("len")
+        return self._of("len")
 
     def strip(self, to_strip: Any = None) -> Any:
         """Texts without white space, or without some characters, at both ends."""
-        if to_strip is not None:
-            return super().__getattr__("strip")(to_strip)
-        return self._plain("strip")
+        return self._of("strip", (to_strip,))
 
-    def _plain(self, method: str) -> Any:
-        def fallback() -> Any:
-            return super(StringAccessor, self).__getattr__(method)()
+    def lstrip(self, to_strip: Any = None) -> Any:
+        """Texts without white space, or without some characters, at the start."""
+        return self._of("lstrip", (to_strip,))
 
-        return self._native(lambda s: getattr(s, method)(), fallback, method)
+    def rstrip(self, to_strip: Any = None) -> Any:
+        """Texts without white space, or without some characters, at the end."""
+        return self._of("rstrip", (to_strip,))
+
+    def upper(self) -> Any:
+        """Texts in capitals."""
+        return self._of("upper")
+
+    def lower(self) -> Any:
+        """Texts in small letters."""
+        return self._of("lower")
+
+    def capitalize(self) -> Any:
+        """Texts whose first letter is a capital and whose others are small."""
+        return self._of("capitalize")
+
+    def removeprefix(self, prefix: Any) -> Any:
+        """Texts without ``prefix`` at their start."""
+        return self._of("removeprefix", (prefix,))
+
+    def removesuffix(self, suffix: Any) -> Any:
+        """Texts without ``suffix`` at their end."""
+        return self._of("removesuffix", (suffix,))
+
+    def get(self, i: Any) -> Any:
+        """The character at position ``i``; missing where there is none."""
+        return self._of("get", (i,))
+
+    def pad(self, width: int, side: Any = "left", fillchar: str = " ") -> Any:
+        """Texts of at least ``width`` characters, filled up at ``side``."""
+        return self._pad("pad", width, side, fillchar, (width, side, fillchar))
+
+    def ljust(self, width: int, fillchar: str = " ") -> Any:
+        """Texts of at least ``width`` characters, filled up at the right."""
+        return self._pad("ljust", width, "right", fillchar, (width, fillchar))
+
+    def rjust(self, width: int, fillchar: str = " ") -> Any:
+        """Texts of at least ``width`` characters, filled up at the left."""
+        return self._pad("rjust", width, "left", fillchar, (width, fillchar))
+
+    def center(self, width: int, fillchar: str = " ") -> Any:
+        """Texts of at least ``width`` characters, filled up at both ends."""
+        return self._pad("center", width, "both", fillchar, (width, fillchar))
+
+    def _pad(self, method: str, width: Any, side: Any, fillchar: Any, args: tuple[Any, ...]) -> Any:
+        """``method(*args)``, which fills texts up."""
+        if side not in ("left", "right", "both") or not isinstance(width, int):
+            return self._fallback(method, *args)
+        return self._of(method, args, ("pad", max(width, 0), side, fillchar))
+
+    def replace(
+        self,
+        pat: Any,
+        repl: Any = None,
+        n: int = -1,
+        case: Any = None,
+        flags: int = 0,
+        regex: bool = False,
+    ) -> Any:
+        """``repl`` for ``pat`` wherever it occurs, at most ``n`` times."""
+        given: dict[str, Any] = {"n": n, "case": case, "flags": flags, "regex": regex}
+        plain = isinstance(pat, str) and isinstance(repl, str) and "\\" not in repl
+        if not plain or not pat or case not in (None, True) or flags or regex and not pat.isalnum():
+            return self._fallback("replace", pat, repl, **given)
+        most = None if n < 0 else n
+        return self._native(
+            lambda s: s.replace(pat, repl, **given),
+            lambda: self._fallback("replace", pat, repl, **given),
+            "replace",
+            pat,
+            repl,
+            most,
+        )
+
+    def _fallback(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return super().__getattr__(method)(*args, **kwargs)
+
+    def _of(self, method: str, args: tuple[Any, ...] = (), native: tuple[Any, ...] = ()) -> Any:
+        """``method(*args)`` of texts; ``native``: the kernel and its arguments, where they differ."""
+        kernel, *given = native or (method, *args)
+        return self._native(
+            lambda s: getattr(s, method)(*args), lambda: self._fallback(method, *args), kernel, *given
+        )
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice) and key.step in (None, 1):
             return self.slice(key.start, key.stop)
+        if isinstance(key, int):
+            return self.get(key)
         return blockwise(_str_getitem, self._series, key, label="str-getitem")
 
     def split(self, pat: Any = None, n: int = -1, expand: bool = False) -> Any:
@@ -295,7 +377,8 @@ class StringAccessor(_Accessor):
 
 
 def _split_columns(part: Any, name: str, pat: Any, n: int, columns: list[Any]) -> Any:
-    return getattr(part.str, name)(pat=pat, n=n, expand=True).reindex(columns=columns)
+    found = getattr(part.str, name)(pat=pat, n=n, expand=True).reindex(columns=columns)
+    return found.astype(part.dtype)  # Columns that only other partitions have are text, too.
 
 
 def _joined_text(part: Any, sep: Any, na_rep: Any) -> str | None:

@@ -29,6 +29,7 @@ _NUMBERS = frozenset(
     ).split()
 )
 _TEXT = pd.StringDtype(na_value=np.nan)
+_STRING = pd.StringDtype("pyarrow")
 _ARROW = frozenset([pa.bool_(), pa.int64(), pa.float64(), pa.date32()])
 _MASKED = tuple(
     type(pd.api.types.pandas_dtype(name))
@@ -80,6 +81,8 @@ def _array(rows: int, dtype: str, values: Any, mask: Any) -> Any:
         return _arrays.ArrowExtensionArray(pa.chunked_array([pa.array(values)]))
     if dtype == "str":
         return _arrays.ArrowStringArray(pa.chunked_array([pa.array(values)]), dtype=_TEXT)
+    if dtype == "string":
+        return _arrays.ArrowStringArray(pa.chunked_array([pa.array(values)]), dtype=_STRING)
     if mask is not None:
         numbers = _numbers(rows, dtype.lower().replace("boolean", "bool"), values)
         missing = _numbers(rows, "bool", mask)
@@ -191,6 +194,8 @@ def dtype_name(dtype: Any) -> str | None:
         return str(dtype) if kind in _ARROW or pa.types.is_decimal128(kind) else None
     if dtype == _TEXT and dtype.na_value is np.nan:
         return "str"
+    if isinstance(dtype, pd.StringDtype):
+        return "string" if dtype == _STRING and dtype.storage == "pyarrow" else None
     return dtype.name if isinstance(dtype, _MASKED) else None
 
 
@@ -234,7 +239,7 @@ def _column(name: Any, data: pd.Series | pd.Index) -> tuple[Any, str, Any, Any, 
     if dtype is None:
         called = "the index" if isinstance(data, pd.Index) else f"column {name!r}"
         raise Inexact(f"{called} has dtype {data.dtype}")
-    if dtype == "str":
+    if dtype in ("str", "string"):
         return name, dtype, _text(array), None, data
     if isinstance(data.dtype, pd.ArrowDtype):
         return name, dtype, _one_chunk(array.__arrow_array__()), None, data

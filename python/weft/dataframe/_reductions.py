@@ -371,7 +371,7 @@ def _counted(parts: pd.Series, sort: bool, ascending: bool, dropna: bool, normal
     total = parts.groupby(
         level=levels if len(levels) > 1 else 0, sort=False, dropna=dropna, observed=False
     ).sum()
-    total = total.astype("int64")
+    total = total.astype(parts.dtype if parts.dtype.kind == "i" else "int64")
     if normalize:
         total = (total / total.sum()).rename("proportion")
     return total.sort_values(ascending=ascending, kind="stable") if sort else total

@@ -34,8 +34,11 @@ is_scalar = pd.api.types.is_scalar
 
 
 def pyarrow_strings_enabled() -> bool:
-    """Whether text is kept in Arrow's layout: the setting ``dataframe.convert-string``, which is on by default."""
-    return config.get("dataframe.convert-string", None) is not False
+    """Whether readers give ``string[pyarrow]``: the setting ``dataframe.convert-string``.
+
+    Unset, text is pandas' ``str``, which has Arrow's layout too, with NaN for what is missing.
+    """
+    return config.get("dataframe.convert-string", None) is True
 
 
 def get_string_dtype() -> Any:

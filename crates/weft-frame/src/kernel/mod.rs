@@ -17,13 +17,14 @@ pub(crate) mod arrow;
 mod coded;
 mod compare;
 mod datetime;
+mod letters;
 mod shape;
 mod text;
 mod vector;
 
-pub(crate) use shape::float_bits;
 pub use shape::{filter, take};
-pub use text::TextOp;
+pub(crate) use shape::{float_bits, is_text};
+pub use text::{PadSide, TextOp};
 pub(crate) use vector::with_number;
 pub use vector::{NAT, Number, Operand, Vector, concat, empty, repeat, to_dtype};
 

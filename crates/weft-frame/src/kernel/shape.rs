@@ -115,6 +115,9 @@ pub(super) fn convert(vector: &Vector, dtype: &DType) -> Result<Vector> {
     if vector.dtype == *dtype {
         return Ok(vector.clone());
     }
+    if vector.dtype == DType::Str && is_text(dtype) {
+        return Ok(Vector::new(dtype.clone(), vector.values.clone()));
+    }
     if *dtype == DType::Bool {
         return with_number!(&vector.dtype, T => {
             let (values, zero) = (vector.slice::<T>()?, Default::default());
@@ -139,6 +142,14 @@ pub(super) fn convert(vector: &Vector, dtype: &DType) -> Result<Vector> {
         }
     }
     to_dtype(vector, dtype)
+}
+
+/// Whether a dtype is text that knows what is missing in one of pandas' two ways.
+pub(crate) fn is_text(dtype: &DType) -> bool {
+    match dtype {
+        DType::Nullable(inner) => **inner == DType::Str,
+        other => *other == DType::Str,
+    }
 }
 
 pub(super) fn is_in(vector: &Vector, set: &[Scalar]) -> Result<Vector> {

@@ -23,6 +23,7 @@ from weft.base import tokenize
 from weft.dataframe import _meta
 from weft.dataframe._collection import host, new_collection
 from weft.dataframe.io._files import whole_file, write_parts
+from weft.dataframe.io._text import text_as_asked
 from weft.delayed import delayed
 from weft.utils import parse_bytes
 
@@ -158,14 +159,15 @@ def _read(
             source = CsvSource(paths, options, None if local else filesystem)
             meta = pd.DataFrame({i: pd.Series([], dtype=d) for i, (_, d) in enumerate(source.schema)})
             meta.columns = pd.Index([label for label, _ in source.schema])
-            return new_collection(FrameExpr.csv(source, token), meta)
+            return text_as_asked(new_collection(FrameExpr.csv(source, token), meta))
         except NotImplementedError:
             pass
     if filesystem is None:
         from fsspec.implementations.local import LocalFileSystem
 
         filesystem = LocalFileSystem()
-    return _read_with_pandas(reader, name, filesystem, paths, compression, blocksize, keywords, given, token)
+    frame = _read_with_pandas(reader, name, filesystem, paths, compression, blocksize, keywords, given, token)
+    return text_as_asked(frame)
 
 
 def _refuse(name: str, keywords: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from weft.dataframe._call import funcname
 from weft.dataframe._collection import host, new_collection
 from weft.dataframe._convert import Inexact
 from weft.dataframe._native import frame_memory
+from weft.dataframe.io._text import text_as_asked
 
 NO_DEFAULT = _meta.NO_DEFAULT
 
@@ -70,7 +71,7 @@ def from_pandas(
             "Index in passed data is non-numeric and contains nulls, which sorting does not support.\n"
             "Please set `sort=False`, or replace the missing labels."
         )
-    data = data.copy(deep=False)
+    data = text_as_asked(data.copy(deep=False))
     rows = len(data)
     divisions: Sequence[Any]
     if rows and sort:
@@ -257,7 +258,7 @@ def from_map(
         meta = _meta.make_meta(meta)
     n = lengths.pop()
     _check_divisions(divisions, n)
-    return host(
+    result = host(
         call,
         (),
         {},
@@ -269,6 +270,7 @@ def from_map(
         fallback=False,
         numbered=list(range(n)),
     )
+    return text_as_asked(result) if _meta.is_pandas(meta) else result
 
 
 def from_delayed(
@@ -304,7 +306,8 @@ def from_delayed(
     _check_divisions(divisions, len(dfs))
     graphs = [df.__dask_graph__() for df in dfs]
     graph = graphs[0] if all(graph is graphs[0] for graph in graphs) else Graph.merge(graphs)
-    return from_graph(graph, meta, divisions, [df.key for df in dfs], prefix, verify_meta)
+    result = from_graph(graph, meta, divisions, [df.key for df in dfs], prefix, verify_meta)
+    return text_as_asked(result) if _meta.is_pandas(meta) else result
 
 
 def _check_divisions(divisions: Any, n: int) -> None:
