@@ -56,7 +56,7 @@ pub enum TextOp {
 }
 
 /// Where a text is filled up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PadSide {
     Left,
     Right,
