@@ -702,6 +702,20 @@ impl ArrayExpr {
         self.expr.is_plain()
     }
 
+    /// Whether a kernel makes its blocks, so that nobody else holds their memory.
+    #[getter]
+    fn is_fresh(&self) -> bool {
+        matches!(
+            self.expr.op(),
+            Op::Elementwise(_)
+                | Op::Fill { .. }
+                | Op::Iota(_)
+                | Op::Reduce { .. }
+                | Op::Arg { .. }
+                | Op::Scan(_)
+        )
+    }
+
     #[getter]
     fn ndim(&self) -> usize {
         self.expr.chunks().ndim()

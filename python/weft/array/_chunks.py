@@ -402,3 +402,54 @@ def plural_int(values: Any) -> tuple[int, ...]:
 def cached_starts(sizes: Any) -> list[Any]:
     """Where each block starts, and where the last one ends."""
     return [0, *accumulate(sizes)]
+
+
+def keep_block_size(chunks: Any, new: Any, axes: Any, largest: float) -> tuple:
+    """``new`` with blocks cut smaller along ``axes`` until none has many more than ``largest`` elements.
+
+    Parameters
+    ----------
+    chunks : tuple of tuples
+        Before other axes were joined: pieces lie within these blocks.
+    new : sequence of tuples
+        After that.
+    axes : iterable of int
+        Which axes may be cut; each takes an equal share.
+    largest : float
+        Elements of a block; ``array.chunk-size-tolerance`` times more are let be.
+
+    Examples
+    --------
+    >>> keep_block_size(((4, 4), (4, 4)), ((8,), (4, 4)), {1}, 16)
+    ((8,), (2, 2, 2, 2))
+    """
+    tolerance = config.get("array.chunk-size-tolerance", 1.25)
+    result = [tuple(c) for c in new]
+    left = set(axes)
+    while left:
+        excess = math.prod(max(c) for c in result) / max(largest, 1)
+        if excess <= 1:
+            break
+        share = excess ** (1 / len(left))
+        for axis in sorted(left):
+            width = max(result[axis]) / share
+            cut: list[int] = []
+            for n in chunks[axis]:
+                cut += evenly(n, math.ceil(n / width)) if n > tolerance * width else [n]
+            if tuple(cut) == result[axis] or max(cut) == 1:
+                left.discard(axis)
+            result[axis] = tuple(cut)
+    return tuple(result)
+
+
+def evenly(n: int, parts: int) -> list[int]:
+    """``n`` in so many parts (but none empty), the larger ones first.
+
+    Examples
+    --------
+    >>> evenly(8, 3)
+    [3, 3, 2]
+    """
+    parts = max(1, min(parts, n))
+    size, rest = divmod(n, parts)
+    return [size + 1] * rest + [size] * (parts - rest)

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from weft._task_spec import Task, TaskRef
 from weft.array._chunks import UNKNOWN_HINT, cached_starts, is_known
 from weft.array._exprs import is_plain
 from weft.array._host import step
-from weft.array._layers import new_array, regrid, rows
+from weft.array._layers import regrid, rows
 from weft.array.utils import meta_from_array
 from weft.base import is_dask_collection, tokenize
 
@@ -54,7 +53,8 @@ def _from_frame(i: Any) -> Any:
 def _field(x: Any, index: Any) -> Any:
     import operator
 
-    dtype = x._meta[index].dtype
+    # Of a field that is an array, the elements of the field are axes.
+    dtype = x.dtype[index] if isinstance(index, str) else x._meta[index].dtype
     extra = dtype.shape
     if isinstance(index, str) and extra:
         axes = list(range(x.ndim, x.ndim + len(extra)))
@@ -64,6 +64,7 @@ def _field(x: Any, index: Any) -> Any:
             dtype=dtype.base,
             chunks=x.chunks + tuple((n,) for n in extra),
             new_axis=axes,
+            meta=np.empty((0,) * (x.ndim + len(extra)), dtype.base),
         )
     return x.map_blocks(operator.getitem, index, dtype=dtype, meta=x._meta[index])
 
@@ -572,31 +573,42 @@ def vindex(x: Any, key: Any) -> Any:
         key = (key,)
     if any(k is None for k in key):
         raise IndexError(f"vindex does not support indexing with None (np.newaxis), got {key!r}")
+    if any(isinstance(k, Array) for k in key):
+        if len(key) == 1 and x.ndim == 1 and x.npartitions == 1:
+            return key[0].map_blocks(_points_of, x, dtype=x.dtype, chunks=key[0].chunks)
+        if len(key) == 1 or len([k for k in key if not isinstance(k, slice)]) > 1:
+            raise IndexError(
+                "vindex does not support indexing with dask objects: compute the index first, or use x[index] along one axis"
+            )
+        key = tuple(k.compute() if isinstance(k, Array) else k for k in key)
     if all(isinstance(k, slice) for k in key):
         if all(k.indices(n) == slice(None).indices(n) for k, n in zip(key, x.shape) if is_known(n)):
-            raise IndexError(
-                f"vindex requires at least one non-slice to vectorize over when the slices are not over the entire array (i.e, x[:]). Use normal slicing instead when only using slices. Got: {key}"
-            )
+            return x
         raise IndexError(
             f"vindex requires at least one non-slice to vectorize over when the slices are not over the entire array (i.e, x[:]). Use normal slicing instead when only using slices. Got: {key}"
         )
-    if any(
-        isinstance(k, np.ndarray) and k.dtype == bool or getattr(k, "dtype", None) == np.dtype(bool)
-        for k in key
-    ):
-        if len(key) == 1 and not isinstance(key[0], Array):
+    key = tuple(np.asarray(k) if isinstance(k, list) else k for k in key)
+    if any(getattr(k, "dtype", None) == np.dtype(bool) for k in key):
+        if len(key) == 1 and key[0].ndim == x.ndim and x.ndim > 1:
             key = np.nonzero(key[0])
-    key = replace_ellipsis(
-        x.ndim,
-        tuple(
-            k.compute() if isinstance(k, Array) else np.asarray(k) if isinstance(k, list) else k for k in key
-        ),
-    )
+        elif x.ndim > 1 and len(key) == 1:
+            raise IndexError(
+                f"vindex takes one boolean array of the shape {x.shape} of the array, or integers; got one of shape {key[0].shape}"
+            )
+    key = replace_ellipsis(x.ndim, key)
     key = tuple(k.nonzero()[0] if isinstance(k, np.ndarray) and k.dtype == bool else k for k in key)
-    sliced = tuple(k if isinstance(k, slice) else slice(None) for k in key)
-    if any(s != slice(None) for s in sliced):
-        x = x[sliced]
+    # Numbers and slices are as in any index.
+    plain = tuple(slice(None) if isinstance(k, np.ndarray) and k.ndim else k for k in key)
+    if any(not isinstance(k, slice) or k != slice(None) for k in plain):
+        x = getitem(x, plain)
+    key = tuple(
+        slice(None) if isinstance(k, slice) else k
+        for k in key
+        if isinstance(k, slice) or isinstance(k, np.ndarray) and k.ndim
+    )
     axes = [a for a, k in enumerate(key) if not isinstance(k, slice)]
+    if not axes:
+        return x
     try:
         arrays = np.broadcast_arrays(*(np.asarray(key[a]) for a in axes))
     except ValueError as error:
@@ -609,61 +621,95 @@ def vindex(x: Any, key: Any) -> Any:
         if points.dtype.kind not in "iu" and points.size:
             raise IndexError(f"vindex takes integers, got {points.dtype}")
         n = x.shape[a]
+        if not is_known(n):
+            raise ValueError(f"Arrays chunk sizes are unknown: {x.chunks}.{UNKNOWN_HINT}")
         points = points.astype(np.int64)
         if points.size and (points.min() < -n or points.max() >= n):
             raise IndexError(
                 f"vindex key has entries out of bounds for indexing along axis {a} of size {n}: {key[a]!r}"
             )
         flat.append(np.where(points < 0, points + n, points).ravel())
+    result = _take_points(x, axes, flat, f"vindex-merge-{tokenize(x, key)}")
     shape = arrays[0].shape
-    count = math.prod(shape)
+    return result if len(shape) == 1 else result.reshape(shape + result.shape[1:])
+
+
+def _take_points(x: Any, axes: list, points: list, name: str) -> Any:
+    """The elements at points of some axes; blocks have as many points as the array's blocks have along these axes."""
+    from weft._weft import ArrayExpr
+    from weft.array._exprs import dtype_name
+    from weft.array.core import Array
+
+    count = len(points[0])
+    many = math.prod(max(x.chunks[a]) for a in axes) or 1
+    sizes = (many,) * (count // many) + ((count % many,) if count % many or not count else ())
     others = [a for a in range(x.ndim) if a not in axes]
-    block_of = [np.searchsorted(np.cumsum(x.chunks[a]), p, side="right") for a, p in zip(axes, flat)]
-    inner = [p - np.asarray(cached_starts(x.chunks[a]))[b] for a, p, b in zip(axes, flat, block_of)]
-    name = f"vindex-merge-{tokenize(x, key)}"
-    groups: dict = {}
-    for k in range(count):
-        groups.setdefault(tuple(int(b[k]) for b in block_of), []).append(k)
-    tasks = {}
+    starts = [np.asarray(cached_starts(x.chunks[a])) for a in axes]
+    blocks = [np.searchsorted(s, p, side="right") - 1 for s, p in zip(starts, points)]
+    inner = [p - s[b] for s, p, b in zip(starts, points, blocks)]
+    # The number of a block in the array, apart from its position along the other axes.
+    steps = [math.prod(x.numblocks[a + 1 :]) for a in range(x.ndim)]
+    where = sum(b * steps[a] for a, b in zip(axes, blocks))
+    parts, needed = [], []
+    first = 0
+    for n in sizes:
+        part = slice(first, first + n)
+        # Block by block, and in each in the order of the points.
+        order = np.argsort(where[part], kind="stable")
+        found, cuts = np.unique(where[part][order], return_index=True)
+        parts.append((order, [*cuts[1:].tolist(), n], tuple(i[part][order] for i in inner)))
+        needed.append(found.tolist() or [0])
+        first += n
+    reads = [
+        [(0, block + sum(i * steps[a] for a, i in zip(others, at))) for block in wanted]
+        for wanted in needed
+        for at in product(*(range(x.numblocks[a]) for a in others))
+    ]
     meta = meta_from_array(x._meta, 1 + len(others), x.dtype)
-    for at in product(*(range(x.numblocks[a]) for a in others)):
-        calls, places, refs = [], [], []
-        for where, members in groups.items():
-            index: list = [slice(None)] * x.ndim
-            block: list = [0] * x.ndim
-            for a, b, p in zip(axes, where, inner):
-                block[a] = b
-                index[a] = p[members]
-            for a, b in zip(others, at):
-                block[a] = b
-            refs.append(TaskRef((x.name, *block)))
-            calls.append(tuple(index))
-            places.append(members)
-        key_ = (name, 0, *at)
-        size = tuple(x.chunks[a][b] for a, b in zip(others, at))
-        tasks[key_] = Task(
-            key_, _points, tuple(axes), tuple(calls), tuple(map(tuple, places)), count, size, x.dtype, *refs
-        )
-    chunks = ((count,), *(x.chunks[a] for a in others))
-    result = new_array(name, tasks, [x], chunks, meta=meta)
-    if len(shape) != 1:
-        result = result.reshape(shape + result.shape[1:])
-    return result
+    expr = ArrayExpr.host_listed(
+        _Points(tuple(axes), parts),
+        [x._expr],
+        reads,
+        (sizes, *(x.chunks[a] for a in others)),
+        dtype_name(meta.dtype),
+        token=name,
+        name=name,
+        exact=True,
+        plain=is_plain(meta),
+        numbered=True,
+        label="vindex",
+    )
+    return Array._of(expr, meta)
 
 
-def _points(
-    axes: tuple, indices: tuple, places: tuple, count: int, size: tuple, dtype: Any, *blocks: Any
-) -> Any:
-    result = None
-    for block, index, place in zip(blocks, indices, places):
-        part = block[index]
-        # NumPy puts the points first only if slices lie between the arrays.
-        if axes[-1] - axes[0] == len(axes) - 1 and axes[0] > 0:
-            part = np.moveaxis(part, axes[0], 0)
-        if result is None:
-            result = np.empty_like(part, shape=(count, *part.shape[1:]))
-        result[list(place)] = part
-    return np.empty((count, *size), dtype=dtype) if result is None else result
+def _points_of(index: Any, block: Any) -> Any:
+    return block[index]
+
+
+class _Points:
+    """The points of a block: for each source block which of them lie in it, and where."""
+
+    def __init__(self, axes: tuple, parts: list):
+        self.axes, self.parts = axes, parts
+
+    def __call__(self, at: tuple, *blocks: Any) -> Any:
+        axes = self.axes
+        order, stops, inner = self.parts[at[0]]
+        result = None
+        start = 0
+        for block, stop in zip(blocks, stops):
+            index: list = [slice(None)] * block.ndim
+            for a, i in zip(axes, inner):
+                index[a] = i[start:stop]
+            part = block[tuple(index)]
+            # NumPy puts the points first only if slices lie between the arrays.
+            if axes[-1] - axes[0] == len(axes) - 1 and axes[0] > 0:
+                part = np.moveaxis(part, axes[0], 0)
+            if result is None:
+                result = np.empty_like(part, shape=(len(order), *part.shape[1:]))
+            result[order[start:stop]] = part
+            start = stop
+        return result
 
 
 # -- whole blocks ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from weft.array._chunks import UNKNOWN_HINT, broadcast_shapes, is_known, normali
 from weft.array._exprs import is_plain
 from weft.array._host import step
 from weft.array.blockwise import unify_chunks
+from weft.array.numpy_compat import AxisError
 from weft.array.utils import meta_from_array, validate_axis
 from weft.base import tokenize
 
@@ -138,8 +139,9 @@ def concatenate(seq: Any, axis: Any = 0, allow_unknown_chunksizes: bool = False)
     ndim = seq[0].ndim
     axis = validate_axis(axis, ndim) if axis < 0 else axis
     if axis >= ndim:
-        raise ValueError(
-            f"Axis must be less than than number of dimensions\nData has {ndim} dimensions, but got axis={axis}"
+        raise AxisError(
+            f"Axis must be less than the number of dimensions: arrays of shapes {[a.shape for a in seq]} have {ndim}, "
+            f"but got axis={axis}"
         )
     first = seq[0]
     for a in seq[1:]:
@@ -150,7 +152,7 @@ def concatenate(seq: Any, axis: Any = 0, allow_unknown_chunksizes: bool = False)
                 raise ValueError(f"Shapes do not align: {[x.shape for x in seq]}")
             if not (is_known(a.shape[i]) and is_known(first.shape[i])) and not allow_unknown_chunksizes:
                 raise ValueError(
-                    "Tried to concatenate arrays with unknown shape. To force concatenation pass "
+                    f"Tried to concatenate arrays with unknown shapes {[x.shape for x in seq]}. To force concatenation pass "
                     f"allow_unknown_chunksizes=True.{UNKNOWN_HINT}"
                 )
     if len(dtypes) > 1:
@@ -218,7 +220,7 @@ def block(arrays: Any, allow_unknown_chunksizes: bool = False) -> Any:
         if type(item) is not list:
             return 0
         if not item:
-            raise ValueError(f"List at {path} cannot be empty")
+            raise ValueError(f"List depths are mismatched: the list at {path} is empty")
         depths = [depth_of(sub, f"{path}[{i}]") for i, sub in enumerate(item)]
         if len(set(depths)) > 1:
             raise ValueError(

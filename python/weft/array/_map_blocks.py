@@ -70,7 +70,7 @@ def map_blocks(
     >>> da.map_blocks(lambda block, block_id: block * 0 + block_id[0], da.arange(4, chunks=2)).compute()
     array([0, 0, 1, 1])
     """
-    from weft.array.blockwise import blockwise, unify_chunks
+    from weft.array.blockwise import blockwise
     from weft.array.core import Array, apply_infer_dtype
 
     if drop_axis is None:
@@ -143,6 +143,9 @@ def map_blocks(
         new_axis = list(range(len(chunks) - len(out_ind) + len(drop_axis)))
     if drop_axis:
         n = len(out_ind)
+        wrong = [d for d in drop_axis if not -n <= d < n]
+        if wrong:
+            raise ValueError(f"drop_axis {wrong} is out of bounds for arrays of {n} axes")
         drop = {d % n for d in drop_axis}
         out_ind = tuple(x for i, x in enumerate(out_ind) if i not in drop)
     new_axes: dict[Any, Any] = {}
@@ -188,7 +191,7 @@ def map_blocks(
             new_axes=new_axes,
             dtype=dtype,
             concatenate=True,
-            align_arrays=False if not arrays else True,
+            align_arrays=False,
             adjust_chunks=adjust,
             meta=meta_from_array(meta, len(out_ind), dtype)
             if meta is not None
@@ -209,15 +212,15 @@ def map_blocks(
         new_axes=new_axes,
         dtype=dtype,
         concatenate=True,
+        align_arrays=False,
         adjust_chunks=adjust,
         meta=out_meta,
         _numbered=True,
         **kwargs,
     )
     if wants_info:
-        _, unified = unify_chunks(*(part for pair in pairs for part in pair), warn=False)
         informed.place(
-            [(i, a.chunks, ind) for i, (a, (_, ind)) in enumerate(zip(unified, pairs)) if ind is not None],
+            [(i, a.chunks, ind) for i, (a, ind) in enumerate(pairs) if ind is not None],
             out_ind,
             result.chunks,
             result.dtype,
@@ -266,7 +269,7 @@ class _Informed:
             starts = self.starts_of(chunks)
             info[i] = {
                 "shape": tuple(s[-1] for s in starts),
-                "num-chunks": tuple(map(len, chunks)),
+                "num-chunks": tuple(len(c) if label in place else 1 for label, c in zip(ind, chunks)),
                 "array-location": [
                     (s[j], s[j + 1]) if label in place else (0, s[-1])
                     for s, j, label in zip(starts, where, ind)

@@ -126,10 +126,13 @@ def blockwise(
         chunkss = {}
         for a, ind in pairs:
             for i, sizes in zip(ind or (), a.chunks if ind is not None else ()):
-                if i not in chunkss or len(sizes) > len(chunkss[i]):
+                if i not in chunkss or (len(sizes) > 1 and len(chunkss[i]) == 1):
                     chunkss[i] = sizes
                 elif len(sizes) not in (1, len(chunkss[i])):
-                    raise ValueError(f"axis {i!r} has {len(sizes)} and {len(chunkss[i])} blocks")
+                    raise ValueError(
+                        f"arrays are not aligned along axis {i!r}: chunks {sizes} and {chunkss[i]}, "
+                        f"{len(sizes)} and {len(chunkss[i])} blocks"
+                    )
     for i, size in new_axes.items():
         chunkss[i] = tuple(size) if isinstance(size, (tuple, list)) else (size,)
 
@@ -148,7 +151,7 @@ def blockwise(
                 if len(change) != len(sizes):
                     raise ValueError(
                         f"Dimension {out_ind.index(i)} has {len(sizes)} blocks, adjust_chunks "
-                        f"specified with {len(change)} blocks"
+                        f"specified with {len(change)} blocks: {change} for chunks {sizes}"
                     )
                 adjusted.append(tuple(change))
             elif isinstance(change, Number):

@@ -212,7 +212,9 @@ class Array(DaskMethodsMixin):
     )
 
     def __dask_postcompute__(self):
-        return finalize, ()
+        # Only a block that a kernel has just made belongs to nobody else.
+        fresh = self._expr_ is not None and self._expr_.is_fresh
+        return finalize, (fresh,)
 
     def __dask_postpersist__(self):
         return self._rebuild, ()
@@ -414,6 +416,12 @@ class Array(DaskMethodsMixin):
     # -- NumPy's protocols -------------------------------------------------------------------------
 
     def __array__(self, dtype=None, copy=None, **kwargs):
+        if kwargs:
+            warnings.warn(
+                f"Extra keyword arguments {kwargs} are ignored and won't be accepted in the future",
+                FutureWarning,
+                stacklevel=2,
+            )
         if copy is False:
             warnings.warn(
                 "Can't acquire a memory view of a Dask array. This will raise in the future.",
@@ -639,6 +647,9 @@ class Array(DaskMethodsMixin):
         TypeError
             If ``casting`` forbids it.
         """
+        # Of blocks one by one, memory order and subclasses say nothing.
+        kwargs.pop("order", None)
+        kwargs.pop("subok", None)
         extra = set(kwargs) - {"casting", "copy"}
         if extra:
             raise TypeError(f"astype does not take the following keyword arguments: {list(extra)}")
@@ -689,6 +700,8 @@ class Array(DaskMethodsMixin):
         ValueError
             If the blocks do not hold a whole number of new elements.
         """
+        if order not in ("C", "F"):
+            raise ValueError(f"Order {order!r} is not supported: use 'C' or 'F'")
         dtype = self.dtype if dtype is None else np.dtype(dtype)
         ratio = self.dtype.itemsize / dtype.itemsize
         axis = {"C": self.ndim - 1, "F": 0}[order]
@@ -714,7 +727,7 @@ class Array(DaskMethodsMixin):
             axes = None
         elif len(axes) == 1 and (axes[0] is None or hasattr(axes[0], "__iter__")):
             axes = axes[0]
-        if axes is not None and (tuple(axes) == tuple(range(self.ndim)) or tuple(axes) == (0,)):
+        if axes is not None and tuple(axes) == tuple(range(self.ndim)):
             return self
         return transpose(self, axes=axes)
 
@@ -975,16 +988,18 @@ def _type_name(x: Any) -> str:
     return f"{module}.{cls.__qualname__}"
 
 
-def finalize(results: Any) -> Any:
-    """The blocks of an array, as nested lists, put together."""
+def finalize(results: Any, fresh: bool = False) -> Any:
+    """The blocks of an array, as nested lists, put together.
+
+    Who gets the result may write to it: a single block is copied, unless it is ``fresh``.
+    """
     if not isinstance(results, (list, tuple)):
         return results
     inner = results
     while isinstance(inner, (list, tuple)) and len(inner) == 1:
         inner = inner[0]
         if not isinstance(inner, (list, tuple)):
-            # The only block. Views are left to the user as they are.
-            return inner
+            return inner if fresh or not hasattr(inner, "copy") else inner.copy()
     return concatenate3(results)
 
 
@@ -1194,6 +1209,9 @@ def elemwise(
     >>> elemwise(operator.add, da.arange(3, chunks=2), 1).compute()
     array([1, 2, 3])
     """
+    unknown = set(kwargs) - {"casting", "order", "subok", "signature"}
+    if unknown and isinstance(op, np.ufunc):
+        raise TypeError(f"{op.__name__} does not take the following keyword arguments {sorted(unknown)}")
     if where is not True:
         if where is False or where is None:
             if out is None:

@@ -201,7 +201,7 @@ class _Linspace:
 
 
 def arange(
-    start: Any = 0,
+    start: Any = None,
     stop: Any = None,
     step: Any = 1,
     *,
@@ -232,6 +232,8 @@ def arange(
     array([2, 4, 6])
     """
 
+    if start is None:
+        raise TypeError("arange() requires stop to be specified.")
     if stop is None:
         start, stop = 0, start
     if step == 0:
@@ -418,7 +420,7 @@ def diag(v: Any, k: int = 0) -> Any:
         raise TypeError(f"v must be a dask array or numpy array, got {type(v)}")
     v = asarray(v) if not isinstance(v, Array) else v
     if v.ndim not in (1, 2):
-        raise ValueError("Array must be 1d or 2d only")
+        raise ValueError(f"Array must be 1d or 2d only, got shape {v.shape}")
     if v.ndim == 2:
         return diagonal(v, k)
     if k > 0:
@@ -460,7 +462,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
     a = asarray(a)
     if a.ndim < 2:
-        raise ValueError("diag requires an array of at least two dimensions")
+        raise ValueError(f"diag requires an array of at least two dimensions, got shape {a.shape}")
     for axis, name in ((axis1, "axis1"), (axis2, "axis2")):
         if not -a.ndim <= axis < a.ndim:
             raise AxisError(f"{name}={axis} is out of bounds for array of dimension {a.ndim}")
@@ -579,6 +581,8 @@ def repeat(a: Any, repeats: int, axis: Any = None) -> Any:
         axis = 0
     if not isinstance(repeats, Integral):
         raise NotImplementedError("Only integer valued repeats supported")
+    if repeats < 0:
+        raise ValueError(f"repeats may not be negative, got {repeats}")
     axis = validate_axis(axis, a.ndim)
     if repeats == 0:
         return a[tuple(slice(None) if d != axis else slice(0) for d in range(a.ndim))]
@@ -755,7 +759,11 @@ def _pad_edge(array: Any, width: tuple, mode: str, values: Any) -> Any:
                 pieces.append(None)
                 continue
             shape = result.shape[:axis] + (n,) + result.shape[axis + 1 :]
-            chunks = result.chunks[:axis] + ((n,),) + result.chunks[axis + 1 :]
+            # Of what is the same everywhere blocks may be as long as those of the array.
+            longest = max(result.chunks[axis]) if mode != "linear_ramp" and result.chunks[axis] else n
+            longest = longest or n
+            sizes = (longest,) * (n // longest) + ((n % longest,) if n % longest else ())
+            chunks = result.chunks[:axis] + (sizes,) + result.chunks[axis + 1 :]
             if mode == "constant":
                 if hasattr(value, "dask"):
                     piece = broadcast_to(value.astype(array.dtype), shape, chunks)

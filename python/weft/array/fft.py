@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from weft.array.core import asarray
 from weft.array.creation import linspace
 from weft.array.routines import roll
+from weft.array.utils import validate_axis
 
 
 def fft_wrap(fft_func: Any, kind: Any = None, dtype: Any = None, allow_fftpack: bool = False) -> Any:
@@ -44,8 +46,11 @@ def fft_wrap(fft_func: Any, kind: Any = None, dtype: Any = None, allow_fftpack: 
     array([4., 0., 0., 0.])
     """
     if "fftpack" in fft_func.__module__ and not allow_fftpack:
-        raise ValueError(
-            "Functions of scipy.fftpack have other results than numpy.fft: pass allow_fftpack=True, or use scipy.fft"
+        warnings.warn(
+            "scipy.fftpack does not match NumPy's API and is considered legacy: use scipy.fft, or pass allow_fftpack=True. "
+            "Its functions will not be taken in the future.",
+            FutureWarning,
+            stacklevel=2,
         )
     name = kind or fft_func.__name__
     stem = name.rstrip("2n")
@@ -59,13 +64,20 @@ def fft_wrap(fft_func: Any, kind: Any = None, dtype: Any = None, allow_fftpack: 
             if name.endswith("2"):
                 axes_ = (-2, -1)
             elif name.endswith("n"):
+                if s is not None:
+                    warnings.warn(
+                        "`axes` should not be `None` if `s` is not `None` (NumPy 2.0 has deprecated it)",
+                        DeprecationWarning,
+                        stacklevel=2,
+                    )
                 axes_ = tuple(range(a.ndim)) if s is None else tuple(range(len(s)))
             else:
                 axes_ = (-1,)
         else:
             axes_ = tuple(axes) if isinstance(axes, Sequence) or hasattr(axes, "__iter__") else (axes,)
             if len(set(axes_)) < len(axes_):
-                raise ValueError("Duplicate axes not allowed.")
+                raise ValueError(f"Duplicate axes not allowed: {axes_}")
+        validate_axis(tuple(axes_), a.ndim)
         if s is not None and len(s) != len(axes_):
             raise ValueError("Shape and axes have different lengths.")
         out_dtype = dtype

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from itertools import product
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from weft._task_spec import Task, TaskRef
-from weft.array._chunks import is_known
+from weft.array._chunks import is_known, keep_block_size
 from weft.array._layers import new_array
 from weft.array.blockwise import blockwise, unify_chunks
 from weft.array.core import apply_infer_dtype, asarray
@@ -202,6 +203,15 @@ def apply_gufunc(
                         f"Dimension `'{label}'` with different lengths in arrays: {known} and {size}"
                     )
                 sizes[label] = max(size, known)
+    if not allow_rechunk:
+        cuts: dict = {}
+        for a, of_axes in zip(moved, labels):
+            for label, chunks, n in zip(of_axes, a.chunks, a.shape):
+                if n != 1 and all(map(is_known, chunks)) and cuts.setdefault(label, chunks) != chunks:
+                    if label in loops:
+                        raise ValueError(
+                            f"Dimension `'{label}'` with different chunksize present: {cuts[label]} and {chunks}"
+                        )
     for a, core in zip(moved, ins):
         for label, chunks in zip(core, a.chunks[a.ndim - len(core) :]):
             if len(chunks) > 1 and not allow_rechunk:
@@ -210,9 +220,7 @@ def apply_gufunc(
                     "or set `allow_rechunk=True`, but beware that this may increase memory usage significantly."
                 )
     if allow_rechunk:
-        moved = [
-            a.rechunk({i: -1 for i in range(a.ndim - len(c), a.ndim)}) if c else a for a, c in zip(moved, ins)
-        ]
+        moved = [_whole_cores(a, len(c)) if c else a for a, c in zip(moved, ins)]
     chunkss, moved = unify_chunks(*(part for pair in zip(moved, labels) for part in pair), warn=False)
     moved = list(moved)
     sizes.update(output_sizes or {})
@@ -226,10 +234,6 @@ def apply_gufunc(
             if found is None or (several and (not isinstance(found, (tuple, list)) or len(found) != nout)):
                 found = None
             if found is None:
-                if vectorize:
-                    raise ValueError(
-                        "`output_dtypes` or `meta` must be given with `vectorize=True`: the function cannot be called on empty arrays"
-                    )
                 dtypes = apply_infer_dtype(
                     call, moved, kwargs, "apply_gufunc", "output_dtypes", nout if several else None
                 )
@@ -288,6 +292,19 @@ def apply_gufunc(
                 out = out.transpose(order)
         results.append(out)
     return tuple(results) if several else results[0]
+
+
+def _whole_cores(a: Any, n: int) -> Any:
+    """The array with its last ``n`` axes in one piece each; others are cut smaller for that."""
+    loops, cores = range(a.ndim - n), range(a.ndim - n, a.ndim)
+    joined = {i: (a.shape[i],) for i in cores}
+    if not all(map(is_known, a.shape)) or not all(n for c in a.chunks for n in c):
+        return a.rechunk({i: -1 for i in cores})
+    new = tuple(joined.get(i, c) for i, c in enumerate(a.chunks))
+    largest = math.prod(max(c) for c in a.chunks)
+    if new != a.chunks:
+        new = keep_block_size(a.chunks, new, {i for i in loops if max(a.chunks[i]) > 1}, largest)
+    return a.rechunk(new)
 
 
 def _output(value: Any, i: int, several: bool) -> Any:

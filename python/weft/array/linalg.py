@@ -221,7 +221,8 @@ def qr(a: Any) -> Any:
         return sfqr(a)
     raise NotImplementedError(
         "qr currently supports only tall-and-skinny (single column chunk/block; see tsqr)\nand short-and-fat (single row chunk/block; see sfqr) matrices\n\n"
-        "Consider use of the rechunk method. For example,\n\nx.rechunk({0: -1, 1: 'auto'}) or x.rechunk({0: 'auto', 1: -1})"
+        f"The array has shape {a.shape} and chunks {a.chunks}. Consider use of the rechunk method. For example,\n\n"
+        "x.rechunk({0: -1, 1: 'auto'}) or x.rechunk({0: 'auto', 1: -1})"
     )
 
 
@@ -399,11 +400,13 @@ def _square(a: Any, what: str = "a must be a square matrix.") -> int:
     xdim, ydim = a.shape
     if xdim != ydim:
         raise ValueError(
-            "Input must be a square matrix to perform lu decomposition" if what.startswith("lu") else what
+            f"Input must be a square matrix to perform lu decomposition, got shape {a.shape}"
+            if what.startswith("lu")
+            else f"{what} It has shape {a.shape}."
         )
     if len({*a.chunks[0], *a.chunks[1]}) != 1:
         raise ValueError(
-            "All chunks must be a square matrix to perform lu decomposition. Use .rechunk method to change the size of chunks."
+            f"All chunks must be a square matrix to perform lu decomposition. Use .rechunk method to change the size of chunks {a.chunks}."
         )
     return len(a.chunks[0])
 
@@ -657,7 +660,9 @@ def _cholesky(a: Any) -> Any:
     if a.ndim != 2:
         raise ValueError("Dimension must be 2 to perform cholesky decomposition")
     if a.shape[0] != a.shape[1]:
-        raise ValueError("Input must be a square matrix to perform cholesky decomposition")
+        raise ValueError(
+            f"Input must be a square matrix to perform cholesky decomposition, got shape {a.shape}"
+        )
     if len({*a.chunks[0], *a.chunks[1]}) != 1:
         raise ValueError(
             "All chunks must be a square matrix to perform cholesky decomposition. Use .rechunk method to change the size of chunks."
@@ -760,13 +765,13 @@ def norm(x, ord=None, axis=None, keepdims=False):
     if ord == "fro":
         ord = None
         if len(axis) == 1:
-            raise ValueError("Invalid norm order for vectors.")
+            raise ValueError(f"Invalid norm order {ord!r} for vectors.")
     r = abs(x.astype(np.promote_types(x.dtype, float)) if x.dtype.kind in "iub" else x)
     if ord is None:
         r = (r**2).sum(axis=axis, keepdims=keepdims) ** 0.5
     elif ord == "nuc":
         if len(axis) == 1:
-            raise ValueError("Invalid norm order for vectors.")
+            raise ValueError(f"Invalid norm order {ord!r} for vectors.")
         if x.ndim > 2:
             raise NotImplementedError("SVD based norm not implemented for ndim > 2")
         r = svd(x)[1][None].sum(keepdims=keepdims)
@@ -784,7 +789,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
             r = r if keepdims else r.squeeze(axis=axis)
     elif ord == 0:
         if len(axis) == 2:
-            raise ValueError("Invalid norm order for matrices.")
+            raise ValueError(f"Invalid norm order {ord!r} for matrices.")
         r = (r != 0).astype(r.dtype).sum(axis=axis, keepdims=keepdims)
     elif ord == 1:
         if len(axis) == 1:
@@ -801,7 +806,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
         s = svd(x)[1][None]
         r = s.max(keepdims=keepdims) if ord == 2 else s.min(keepdims=keepdims)
     elif len(axis) == 2:
-        raise ValueError("Invalid norm order for matrices.")
+        raise ValueError(f"Invalid norm order {ord!r} for matrices.")
     else:
         r = (r**ord).sum(axis=axis, keepdims=keepdims) ** (1.0 / ord)
     return r

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from numbers import Integral
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from weft._docs import derived_from
-from weft.array._chunks import is_known
+from weft.array._chunks import is_known, keep_block_size
 from weft.array._join import concatenate
 from weft.array._layers import regrid
 from weft.array._map_blocks import map_blocks
@@ -385,7 +386,11 @@ def map_overlap(
             FutureWarning,
             stacklevel=2,
         )
-        func, args = args[0], (func, *args[1:])
+        old = dict(zip(("depth", "boundary", "trim"), args[1:]))
+        depth = old.get("depth", depth)
+        boundary = old.get("boundary", boundary)
+        trim = old.get("trim", trim)
+        func, args = args[0], (func,)
     if not callable(func):
         raise TypeError(
             f"First argument must be callable function, not {type(func).__name__}\nUsage:   da.map_overlap(function, x)\n   or:   da.map_overlap(function, x, y, z)"
@@ -416,6 +421,12 @@ def map_overlap(
         overlap(x, depth=d, boundary=b, allow_rechunk=allow_rechunk)
         for x, d, b in zip(arrays, depths, bounds)
     ]
+    if not align_arrays:
+        grids = [x.numblocks for x in arrays if x.ndim == max(y.ndim for y in arrays)]
+        if any(grid != grids[0] for grid in grids):
+            raise ValueError(
+                f"arrays have different numbers of blocks, {grids}: rechunk them alike, or pass align_arrays=True"
+            )
     result = map_blocks(func, *arrays, **kwargs)
     if not trim:
         return result
@@ -472,7 +483,12 @@ def sliding_window_view(x, window_shape, axis=None, automatic_rechunk=True):
     depths = [0] * x.ndim
     for ax, size in zip(axis, window_shape):
         depths[ax] += size - 1
-    safe = tuple(ensure_minimum_chunksize(d + 1, c) for d, c in zip(depths, x.chunks))
+    safe = tuple(ensure_minimum_chunksize(d + 1, c) if d else c for d, c in zip(depths, x.chunks))
+    if automatic_rechunk:
+        # What windows add to blocks is taken off along the other axes.
+        largest = math.prod(max(c) for c in x.chunks) if x.ndim else 1
+        others = {a for a, d in enumerate(depths) if not d}
+        safe = keep_block_size(x.chunks, (*safe, *((n,) for n in window_shape)), others, largest)[: x.ndim]
     x = x.rechunk(safe)
     new = tuple(c[:-1] + (c[-1] - d,) for d, c in zip(depths, x.chunks)) + tuple((n,) for n in window_shape)
     kwargs = {

@@ -72,6 +72,9 @@ def percentile(
         raise ValueError(
             f"unknown method {method!r}: use 'linear', 'lower', 'higher', 'midpoint' or 'nearest'"
         )
+    if a.dtype.kind not in "biufcmM" and method == "linear":
+        # Between texts there is nothing.
+        method = "nearest"
     q_ = np.array([q]) if np.ndim(q) == 0 else np.asarray(q)
     dtype = a.dtype
     if dtype.kind in "iub":

@@ -266,6 +266,10 @@ def _choice_checks(
         n, values, dtype = int(a), int(a), np.random.RandomState(0).choice(1, size=()).dtype
     else:
         values = asarray(a)
+        if not -values.ndim <= axis < values.ndim:
+            raise ValueError(
+                f"axis {axis} is out of bounds for an array of {values.ndim} axes to choose from"
+            )
         values = values.rechunk(-1)
         n, dtype = values.shape[axis], values.dtype
     if p is not None:
@@ -366,6 +370,42 @@ class Generator(_Source):
         return self._wrap("multinomial", n, pvals, size=size, chunks=chunks, extra_chunks=((len(pvals),),))
 
     @derived_from(np.random.Generator)
+    def multivariate_hypergeometric(
+        self, colors, nsample, size=None, method="marginals", chunks="auto", **kwargs
+    ):
+        # The number of colours is an axis of its own at the end.
+        return self._wrap(
+            "multivariate_hypergeometric",
+            colors,
+            nsample,
+            size=size,
+            method=method,
+            chunks=chunks,
+            extra_chunks=((len(colors),),),
+            **kwargs,
+        )
+
+    @derived_from(np.random.Generator)
+    def multivariate_normal(
+        self, mean, cov, size=None, check_valid="warn", tol=1e-8, chunks="auto", **kwargs
+    ):
+        return self._wrap(
+            "multivariate_normal",
+            mean,
+            cov,
+            size=size,
+            check_valid=check_valid,
+            tol=tol,
+            chunks=chunks,
+            extra_chunks=((len(mean),),),
+            **kwargs,
+        )
+
+    @derived_from(np.random.Generator)
+    def dirichlet(self, alpha, size=None, chunks="auto"):
+        return self._wrap("dirichlet", alpha, size=size, chunks=chunks, extra_chunks=((len(alpha),),))
+
+    @derived_from(np.random.Generator)
     def permutation(self, x):
         [seed] = self._seeds(1)
         return _permuted(np.random.Generator(type(self._bit_generator)(seed)), x)
@@ -419,6 +459,26 @@ class RandomState(_Source):
     @derived_from(np.random.RandomState)
     def multinomial(self, n, pvals, size=None, chunks="auto", **kwargs):
         return self._wrap("multinomial", n, pvals, size=size, chunks=chunks, extra_chunks=((len(pvals),),))
+
+    @derived_from(np.random.RandomState)
+    def multivariate_normal(
+        self, mean, cov, size=None, check_valid="warn", tol=1e-8, chunks="auto", **kwargs
+    ):
+        return self._wrap(
+            "multivariate_normal",
+            mean,
+            cov,
+            size=size,
+            check_valid=check_valid,
+            tol=tol,
+            chunks=chunks,
+            extra_chunks=((len(mean),),),
+            **kwargs,
+        )
+
+    @derived_from(np.random.RandomState)
+    def dirichlet(self, alpha, size=None, chunks="auto"):
+        return self._wrap("dirichlet", alpha, size=size, chunks=chunks, extra_chunks=((len(alpha),),))
 
     @derived_from(np.random.RandomState)
     def permutation(self, x):

@@ -93,7 +93,8 @@ def rechunk(
         for a in unknown:
             if not (isinstance(chunks[a], tuple) and same_sizes(chunks[a], x.chunks[a])):
                 raise ValueError(
-                    f"Arrays chunk sizes are unknown, axis {a} has {x.chunks[a]} and cannot become {chunks[a]}.{UNKNOWN_HINT}"
+                    "Chunks must be unchanging along dimensions with unknown sizes: Arrays chunk sizes are unknown, "
+                    f"axis {a} has {x.chunks[a]} and cannot become {chunks[a]}.{UNKNOWN_HINT}"
                 )
         known = [a for a in range(x.ndim) if a not in unknown]
         part = (

@@ -1096,7 +1096,7 @@ def arg_reduction(
     for ax in axes:
         if x.numblocks[ax] > 1 and not builtins.all(map(is_known, x.chunks[ax])):
             raise ValueError(
-                f"Arg-reductions do not work with arrays of unknown chunksizes. At some point your computation {UNKNOWN_HINT}"
+                f"Arg-reductions do not work with arrays of unknown chunksizes: {x.chunks}.{UNKNOWN_HINT}"
             )
     if axis is None:
         if builtins.any(n == 0 for n in x.shape):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.array._chunks import UNKNOWN_HINT, is_known
+from weft.array._chunks import UNKNOWN_HINT, evenly, is_known
 from weft.array._layers import rows
 from weft.array.utils import meta_from_array
 from weft.base import tokenize
@@ -90,6 +90,13 @@ def reshape_rechunk(old: tuple, new: tuple, old_chunks: tuple) -> tuple[tuple, t
             inner_old = math.prod(old[k] for k in wide[1:])
             step = math.lcm(inner_new, inner_old)
             unit = step // inner_old
+            if len(wide) == 1 and unit > max(old_chunks[wide[0]]):
+                # A row of the first new axis is more than a block: rows are cut too.
+                pieces = _split_rows([new[k] for k in new_wide], max(old_chunks[wide[0]]))
+                for k, piece in zip(new_wide, pieces):
+                    after[k] = piece
+                before[wide[0]] = tuple(math.prod(p) for p in product(*pieces))
+                continue
             old_first = old_chunks[wide[0]]
             sizes_: list[int] = []
             left_over = old[wide[0]]
@@ -103,6 +110,20 @@ def reshape_rechunk(old: tuple, new: tuple, old_chunks: tuple) -> tuple[tuple, t
             before[wide[0]] = tuple(sizes_)
             after[new_wide[0]] = tuple(n * inner_old // inner_new for n in sizes_)
     return tuple(before), tuple(after)
+
+
+def _split_rows(shape: list[int], target: int) -> list[tuple]:
+    """Chunks for new axes of one old one, whose blocks have up to ``target`` elements and lie in its order."""
+    pieces: list[tuple] = []
+    for k, n in enumerate(shape):
+        inner = math.prod(shape[k + 1 :])
+        if inner >= target and k + 1 < len(shape):
+            pieces.append((1,) * n)
+            continue
+        pieces.append(tuple(evenly(n, math.ceil(n * inner / max(1, target)))))
+        pieces += [(m,) for m in shape[k + 1 :]]
+        break
+    return pieces
 
 
 def _smaller(sizes: tuple, factor: int) -> tuple:
@@ -284,6 +305,15 @@ def reshape_blockwise(x: Any, shape: Any, chunks: Any = None) -> Any:
         out = tuple(out_list)
     if x.shape == shape:
         return x
+    if len(shape) > x.ndim:
+        for left, right in _groups(x.shape, shape):
+            have = tuple(math.prod(p) for p in product(*(out[k] for k in right)))
+            want = tuple(math.prod(p) for p in product(*(x.chunks[k] for k in left)))
+            if have != want:
+                raise ValueError(
+                    f"Chunk sizes do not match for the following chunks: {[out[k] for k in right]} of the result have "
+                    f"{have} elements, {[x.chunks[k] for k in left]} of the array {want}"
+                )
     name = f"reshape-blockwise-{tokenize(x, shape, chunks)}"
     if x.npartitions != math.prod(map(len, out)):
         raise ValueError(

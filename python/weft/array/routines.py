@@ -138,7 +138,7 @@ def transpose(a, axes=None):
     a = asarray(a) if not hasattr(a, "dask") else a
     if axes:
         if len(axes) != a.ndim:
-            raise ValueError("axes don't match array")
+            raise ValueError(f"axes don't match array: {tuple(axes)} for an array of shape {a.shape}")
         axes = tuple(validate_axis(d, a.ndim) for d in axes)
     else:
         axes = tuple(range(a.ndim))[::-1]
@@ -246,7 +246,7 @@ def squeeze(a, axis=None):
         axis = (axis,)
     axis = validate_axis(axis, a.ndim)
     if builtins.any(a.shape[i] != 1 for i in axis):
-        raise ValueError("cannot squeeze axis with size other than one")
+        raise ValueError(f"cannot squeeze axis with size other than one: axes {axis} of shape {a.shape}")
     if not axis:
         return a
     result = a[tuple(0 if i in axis else slice(None) for i in range(a.ndim))]
@@ -575,6 +575,13 @@ def matmul(a, b):
         raise ValueError(
             f"matmul: shapes {a.shape} and {b.shape} do not match: {a.shape[-1]} and {b.shape[-2]}"
         )
+    if builtins.all(map(is_known, (*a.shape, *b.shape))):
+        try:
+            np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        except ValueError:
+            raise ValueError(
+                f"matmul: shapes {a.shape} and {b.shape} cannot be broadcast together: {a.shape[:-2]} and {b.shape[:-2]}"
+            ) from None
     n = a.ndim
     lead = list(range(n - 2))
     i, j, k = n, n + 1, n + 2
@@ -693,7 +700,7 @@ def roll(array, shift, axis=None):
         axis = tuple(axis) if hasattr(axis, "__iter__") else (axis,)
         if len(shift) != len(axis):
             raise ValueError("Must have the same number of shifts as axes.")
-    for i, s in zip(axis, shift):
+    for i, s in zip(validate_axis(axis, result.ndim), shift):
         if result.shape[i] == 0:
             continue
         s = -s % result.shape[i]
@@ -722,7 +729,7 @@ def compress(condition, a, axis=None):
     if not is_arraylike(condition):
         condition = np.asarray(condition)
     if condition.ndim != 1:
-        raise ValueError("Condition must be one dimensional")
+        raise ValueError(f"Condition must be one dimensional, got shape {condition.shape}")
     condition = condition.astype(bool)
     if axis is None:
         a = asarray(a).ravel()
@@ -730,6 +737,12 @@ def compress(condition, a, axis=None):
     a = asarray(a)
     axis = validate_axis(axis, a.ndim)
     if is_known(condition.shape[0]) and is_known(a.shape[axis]):
+        beyond = condition[a.shape[axis] :]
+        if isinstance(beyond, np.ndarray) and beyond.any():
+            raise IndexError(
+                f"condition of {condition.shape[0]} elements takes elements beyond the {a.shape[axis]} of axis {axis} "
+                f"of shape {a.shape}"
+            )
         n = builtins.min(condition.shape[0], a.shape[axis])
         condition = condition[:n]
         a = a[(slice(None),) * axis + (slice(None, n),)]
@@ -1095,6 +1108,8 @@ def cov(m, y=None, rowvar=1, bias=0, ddof=None, fweights=None, aweights=None):
     if ddof is not None and ddof != int(ddof):
         raise ValueError("ddof must be integer")
     m = asarray(m)
+    if m.ndim > 2 or (y is not None and np.ndim(y) > 2):
+        raise ValueError(f"m and y have at most 2 dimensions; m has shape {m.shape}")
     dtype = result_type(m, np.float64) if y is None else result_type(m, asarray(y), np.float64)
     X = array(m, ndmin=2, dtype=dtype)
     if not rowvar and m.ndim != 1:
@@ -1178,9 +1193,11 @@ def corrcoef(x, y=None, rowvar=1):
 @derived_from(np)
 def bincount(x, weights=None, minlength=0, split_every=None):
     if x.ndim != 1:
-        raise ValueError("Input array must be one dimensional. Try using x.ravel()")
+        raise ValueError(f"Input array must be one dimensional, got shape {x.shape}. Try using x.ravel()")
     if weights is not None and weights.chunks != x.chunks:
-        raise ValueError("Chunks of input array x and weights must match.")
+        raise ValueError(
+            f"Chunks of input array x and weights must match: they are {x.chunks} and {weights.chunks}."
+        )
     token = tokenize(x, weights, minlength)
     args = [x, "i"]
     dtype = np.bincount([]).dtype
@@ -1246,7 +1263,7 @@ def digitize(a, bins, right=False):
 @derived_from(np)
 def searchsorted(a, v, side="left", sorter=None):
     if a.ndim != 1:
-        raise ValueError("Input array a must be one dimensional")
+        raise ValueError(f"Input array a must be one dimensional, got shape {a.shape}")
     if sorter is not None:
         raise NotImplementedError("da.searchsorted with a sorter argument is not supported")
     v = asarray(v)
@@ -1311,7 +1328,9 @@ def histogram(a, bins=None, range=None, normed=False, weights=None, density=None
             "dask.array.histogram requires either specifying bins as an iterable or specifying both a range and the number of bins"
         )
     if weights is not None and weights.chunks != a.chunks:
-        raise ValueError("Input array and weights must have the same chunked structure")
+        raise ValueError(
+            f"Input array and weights must have the same chunked structure: they are {a.chunks} and {weights.chunks}"
+        )
     if normed is not False:
         raise ValueError(
             "The normed= keyword argument has been deprecated. Please use density instead. See the numpy.histogram docstring for more information."
@@ -1492,7 +1511,9 @@ def histogramdd(sample, bins, range=None, normed=None, weights=None, density=Non
     else:
         D = sample.shape[1]
         if sample.shape_chunks if hasattr(sample, "shape_chunks") else sample.numblocks[1] > 1:
-            raise ValueError("Input array can only be chunked along the 0th axis.")
+            raise ValueError(
+                f"Input array can only be chunked along the 0th axis. Its chunks are {sample.chunks}: rechunk it with {{1: -1}}"
+            )
         n_chunks = sample.chunks[0]
     if weights is not None and weights.chunks[0] != n_chunks:
         raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -138,9 +139,16 @@ class ufunc:
         ind = tuple(range(n))
         dtype = kwargs.get("dtype")
         if dtype is None:
-            dtype = self._ufunc(np.ones((), A.dtype), np.ones((), B.dtype)).dtype
+            # Of objects the result is whatever the function gives: a Python object.
+            one = self._ufunc(np.ones((), A.dtype), np.ones((), B.dtype))
+            dtype = getattr(one, "dtype", np.dtype(object))
+        else:
+            kwargs = {**kwargs, "_outer": self._ufunc}
+        call = kwargs.pop("_outer", None)
+        if call is not None:
+            call = partial(call.outer, dtype=dtype)
         return blockwise(
-            self._ufunc.outer,
+            call or self._ufunc.outer,
             ind,
             A,
             ind[: A.ndim],
@@ -202,6 +210,12 @@ def clip(*args, **kwargs):
     return np.clip(*args_, **kwargs)
 
 
+def _lazy(x: Any) -> Any:
+    from weft.array.core import asanyarray
+
+    return x if hasattr(x, "_elemwise") else asanyarray(x)
+
+
 def _two_outputs(func: Any, x: Any, kinds: Any) -> Any:
     """The two results of a function of elements, as two arrays."""
     import operator
@@ -226,16 +240,14 @@ def _two_outputs(func: Any, x: Any, kinds: Any) -> Any:
 
 @derived_from(np)
 def frexp(x):
-    if not hasattr(x, "_elemwise"):
-        return np.frexp(x)
+    x = _lazy(x)
     left, right = np.frexp(np.ones(1, x.dtype))
     return _two_outputs(np.frexp, [x], [("mantissa", left.dtype), ("exponent", right.dtype)])
 
 
 @derived_from(np)
 def modf(x):
-    if not hasattr(x, "_elemwise"):
-        return np.modf(x)
+    x = _lazy(x)
     left, right = np.modf(np.ones(1, x.dtype))
     return _two_outputs(np.modf, [x], [("fraction", left.dtype), ("whole", right.dtype)])
 
