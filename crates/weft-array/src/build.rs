@@ -9,7 +9,6 @@ use crate::kernel::arg::Arg;
 use crate::kernel::reduce::{Reduction, Spec};
 use crate::kernel::scan::Scan;
 use crate::kernel::{Count, Num, Scalar, Ufunc};
-use crate::plan::{self, Bounds};
 use crate::select::{Pick, Run, SelectAxis, Selection};
 
 type Result<T> = std::result::Result<T, ArrayError>;
@@ -333,51 +332,6 @@ impl Expr {
         Expr::new(Op::Select(Arc::new(selection)), inputs, meta, word, None)
     }
 
-    /// The same elements in other blocks, in one step. All extents must be known.
-    pub fn rechunk(&self, chunks: Chunks) -> Result<Expr> {
-        if chunks == *self.chunks() {
-            return Ok(self.clone());
-        }
-        if chunks.ndim() != self.chunks().ndim() {
-            return ArrayError::invalid(format!("chunks {chunks:?} for {} axes", self.chunks().ndim()));
-        }
-        let mut axes = Vec::with_capacity(chunks.ndim());
-        for (axis, (old, new)) in self.chunks().axes().iter().zip(chunks.axes()).enumerate() {
-            axes.push(SelectAxis::From { axis, blocks: recut(old, new)? });
-        }
-        let selection = Selection { axes, fixed: vec![] };
-        Expr::select(vec![self.clone()], selection, chunks, "rechunk")
-    }
-
-    /// The same elements in other blocks, in as many steps as keep pieces and blocks within bounds.
-    pub fn rechunk_in_steps(&self, chunks: Chunks, bounds: Bounds) -> Result<Expr> {
-        // What has been rechunked before need not go through the blocks it has now.
-        let mut source = self;
-        while let (Op::Select(selection), [input]) = (source.op(), source.inputs())
-            && source.word() == "rechunk"
-            && selection.inner_axes().eq(0..input.chunks().ndim())
-            && input.chunks().shape() == source.chunks().shape()
-        {
-            source = input;
-        }
-        let known =
-            |chunks: &Chunks| chunks.axes().iter().map(AxisChunks::known_sizes).collect::<Option<Vec<_>>>();
-        let (Some(old), Some(new)) = (known(source.chunks()), known(&chunks)) else {
-            return self.rechunk(chunks);
-        };
-        if old.len() != new.len() {
-            return self.rechunk(chunks);
-        }
-        let mut made = source.clone();
-        let steps = plan::plan(&old, &new, bounds);
-        for step in &steps[..steps.len().saturating_sub(1)] {
-            made = made.rechunk(Chunks::new(
-                step.iter().map(|sizes| AxisChunks::known(sizes.iter().copied())).collect::<Vec<_>>(),
-            ))?;
-        }
-        made.rechunk(chunks)
-    }
-
     /// Arrays that are cut alike, one after the other along an axis.
     pub fn concatenate(inputs: Vec<Expr>, axis: usize) -> Result<Expr> {
         let Some(first) = inputs.first() else { return ArrayError::invalid("nothing to concatenate") };
@@ -430,44 +384,6 @@ impl Expr {
 /// Every block as it is.
 pub(crate) fn each(axis: &AxisChunks) -> Vec<Vec<Run>> {
     (0..axis.len() as u32).map(|block| vec![Run { input: 0, block, pick: Pick::All }]).collect()
-}
-
-/// For each new block, the parts of old ones that it is made of.
-fn recut(old: &AxisChunks, new: &AxisChunks) -> Result<Vec<Vec<Run>>> {
-    if old == new {
-        return Ok(each(old));
-    }
-    let (Some(from), Some(to)) = (old.known_sizes(), new.known_sizes()) else {
-        return ArrayError::invalid(format!(
-            "chunks {old:?} cannot be cut into {new:?}: extents are unknown"
-        ));
-    };
-    if old.total() != new.total() {
-        return ArrayError::invalid(format!("chunks {old:?} and {new:?} differ in their sum"));
-    }
-    let mut blocks = Vec::with_capacity(to.len());
-    let (mut block, mut used) = (0, 0);
-    for size in to {
-        let mut runs = Vec::new();
-        let mut missing = size;
-        while missing > 0 {
-            while used == from[block] {
-                block += 1;
-                used = 0;
-            }
-            let n = missing.min(from[block] - used);
-            let pick = if n == from[block] { Pick::All } else { Pick::Range { start: used, step: 1, n } };
-            runs.push(Run { input: 0, block: block as u32, pick });
-            used += n;
-            missing -= n;
-        }
-        if runs.is_empty() {
-            let at = block.min(from.len() - 1) as u32;
-            runs.push(Run { input: 0, block: at, pick: Pick::Range { start: 0, step: 1, n: 0 } });
-        }
-        blocks.push(runs);
-    }
-    Ok(blocks)
 }
 
 /// The chunks of operands, aligned at their last axes.

@@ -23,6 +23,7 @@ mod optimize;
 mod origin;
 pub mod plan;
 mod random;
+mod rechunk;
 mod regrid;
 mod restore;
 mod running;

@@ -18,6 +18,7 @@ use crate::kernel::arg::Arg;
 use crate::kernel::reduce::{Reduction, Spec};
 use crate::optimize::optimize;
 use crate::origin::Parts;
+use crate::rechunk;
 use crate::running::running;
 use crate::select::{SelectAxis, Selection};
 use crate::tree::{Tree, along};
@@ -195,6 +196,7 @@ impl Lowering {
                     name: "transpose".to_owned(),
                     selection: Arc::new(selection),
                     grid: shape.clone(),
+                    stay: true,
                 };
                 let reads = vec![Read { input: 0, axes }];
                 parts.last(name, self.inputs(expr)?, Rule::Grid { shape, reads }, Arc::new(work))
@@ -204,7 +206,17 @@ impl Lowering {
                 if selection.is_whole() {
                     return parts.last(name, self.inputs(expr)?, rule, Arc::new(Alias));
                 }
-                let work = Select { name: expr.word().to_owned(), selection: selection.clone(), grid: shape };
+                if let [shards] = expr.inputs()
+                    && shards.is_shards()
+                {
+                    return rechunk::gather(expr, shards, self.layer(shards)?, rule, selection, parts);
+                }
+                let work = Select {
+                    name: expr.word().to_owned(),
+                    selection: selection.clone(),
+                    grid: shape,
+                    stay: expr.inputs().iter().all(|input| matches!(input.op(), Op::Blocks(_))),
+                };
                 parts.last(name, self.inputs(expr)?, rule, Arc::new(work))
             }
             (Op::Host(step), _) => {

@@ -18,6 +18,9 @@ pub struct Bounds {
     pub threshold: usize,
     /// Elements of a block between steps; larger old or new blocks raise it.
     pub elements: usize,
+    /// Pieces of so many elements on the average are moved in one step, however many they are: a piece costs
+    /// less than a second copy of its elements.
+    pub piece: usize,
 }
 
 /// The chunks after each step, the last being `new`. Chunks have no axis without blocks.
@@ -27,12 +30,13 @@ pub fn plan(old: &[Sizes], new: &[Sizes], bounds: Bounds) -> Vec<Vec<Sizes>> {
     }
     let limit = bounds.elements.max(largest(old)).max(largest(new));
     let enough = bounds.threshold.saturating_mul(count(old).saturating_add(count(new)));
+    let elements = new.iter().fold(1usize, |n, axis| n.saturating_mul(axis.iter().sum()));
     let mut steps = Vec::new();
     let mut current = old.to_vec();
     let mut first = true;
     loop {
         let pieces = pieces(&current, new);
-        if pieces < enough {
+        if pieces < enough || elements / pieces.max(1) >= bounds.piece {
             break;
         }
         let split = if first {
@@ -71,25 +75,37 @@ fn largest(chunks: &[Sizes]) -> usize {
 
 /// Pieces that a step from `old` to `new` moves.
 pub fn pieces(old: &[Sizes], new: &[Sizes]) -> usize {
+    let along = |(old, new): (&Sizes, &Sizes)| if old == new { old.len() } else { edges(old, new).len() };
+    old.iter().zip(new).map(along).fold(1, usize::saturating_mul)
+}
+
+/// Where blocks of either end.
+fn edges(old: &[usize], new: &[usize]) -> Vec<usize> {
+    let ends = |axis: &[usize]| -> Vec<usize> {
+        axis.iter()
+            .scan(0, |at, n| {
+                *at += n;
+                Some(*at)
+            })
+            .collect()
+    };
+    let mut all = ends(old);
+    all.extend(ends(new));
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The largest blocks that are each part of one block of `old` and of one of `new`.
+pub fn refine(old: &[Sizes], new: &[Sizes]) -> Vec<Sizes> {
     let along = |(old, new): (&Sizes, &Sizes)| {
         if old == new {
-            return old.len();
+            return old.clone();
         }
-        let edges = |axis: &Sizes| -> Vec<usize> {
-            axis.iter()
-                .scan(0, |at, n| {
-                    *at += n;
-                    Some(*at)
-                })
-                .collect()
-        };
-        let mut all = edges(old);
-        all.extend(edges(new));
-        all.sort_unstable();
-        all.dedup();
-        all.len()
+        let mut start = 0;
+        edges(old, new).into_iter().map(|end| end - std::mem::replace(&mut start, end)).collect()
     };
-    old.iter().zip(new).map(along).fold(1, usize::saturating_mul)
+    old.iter().zip(new).map(along).collect()
 }
 
 /// Joins blocks towards `new`, axis by axis, while no block grows beyond `limit` elements; and whether one would
@@ -212,7 +228,7 @@ mod tests {
     fn rows_to_columns_go_through_squarer_blocks() {
         let old = vec![vec![1; 1000], vec![1000]];
         let new = vec![vec![1000], vec![1; 1000]];
-        let steps = plan(&old, &new, Bounds { threshold: 4, elements: 10_000 });
+        let steps = plan(&old, &new, Bounds { threshold: 4, elements: 10_000, piece: usize::MAX });
         assert!(steps.len() > 1 && steps.last() == Some(&new));
         let (mut current, mut moved) = (old.clone(), 0);
         for step in steps {
@@ -226,7 +242,21 @@ mod tests {
     #[test]
     fn small_changes_are_one_step() {
         let (old, new) = (vec![vec![2; 5], vec![10]], vec![vec![5; 2], vec![5; 2]]);
-        assert_eq!(plan(&old, &new, Bounds { threshold: 4, elements: 1 }), vec![new]);
+        assert_eq!(plan(&old, &new, Bounds { threshold: 4, elements: 1, piece: usize::MAX }), vec![new]);
+    }
+
+    #[test]
+    fn large_pieces_go_in_one_step() {
+        let (old, new) = (vec![vec![100; 10], vec![1000]], vec![vec![1000], vec![100; 10]]);
+        let bounds = |piece| Bounds { threshold: 4, elements: 1, piece };
+        assert_eq!(plan(&old, &new, bounds(10_000)), vec![new.clone()]);
+        assert_eq!(plan(&old, &new, bounds(10_001)).len(), 2);
+    }
+
+    #[test]
+    fn refined_blocks_are_parts_of_both() {
+        let (old, new) = (vec![vec![3, 0, 3], vec![4]], vec![vec![2, 4], vec![4]]);
+        assert_eq!(refine(&old, &new), vec![vec![2, 1, 3], vec![4]]);
     }
 
     #[test]

@@ -168,8 +168,9 @@ impl Selection {
         }
     }
 
-    /// The block at `position`, of the pieces' blocks in the order of [`Selection::pieces`].
-    pub(crate) fn assemble(&self, position: &[u32], inputs: &[Arc<NdArray>]) -> Result<NdArray> {
+    /// The block at `position`, of the pieces' blocks in the order of [`Selection::pieces`]. `stay`: these are kept
+    /// in memory by somebody else.
+    pub(crate) fn assemble(&self, position: &[u32], inputs: &[Arc<NdArray>], stay: bool) -> Result<NdArray> {
         let broken = |error: weft_data::OutOfMemory| ArrayError::Invalid(error.to_string());
         let Some(first) = inputs.first() else {
             return ArrayError::invalid("a block of no pieces");
@@ -193,7 +194,7 @@ impl Selection {
         }
         if let [(_, only)] = &pieces[..] {
             // A small view must not keep a large block alive.
-            let small = only.borrow().is_none() && only.nbytes() * 2 <= only.memory().capacity();
+            let small = !stay && only.nbytes() * 2 <= only.memory().capacity();
             return Ok(if small { only.to_contiguous() } else { only.clone() });
         }
         // Where each run starts along each axis: pieces tell, since extents may have been unknown.

@@ -350,6 +350,8 @@ pub struct Select {
     pub name: String,
     pub selection: Arc<Selection>,
     pub grid: Vec<u32>,
+    /// The blocks that it reads stay in memory whatever happens: a view keeps nothing alive.
+    pub stay: bool,
 }
 
 impl Work for Select {
@@ -359,7 +361,7 @@ impl Work for Select {
 
     fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
         let blocks = inputs.iter().map(block).collect::<Result<Vec<_>, _>>()?;
-        let made = self.selection.assemble(&position(index, &self.grid), &blocks)?;
+        let made = self.selection.assemble(&position(index, &self.grid), &blocks, self.stay)?;
         Ok(Value::Array(Arc::new(made)))
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use weft_array::kernel::reduce::Reduction;
 use weft_array::kernel::{Num, Scalar, Ufunc};
+use weft_array::plan::Bounds;
 use weft_array::{AxisChunks, Chunks, Expr, Lowered, Meta, Operand, lower};
 use weft_data::{LayerRef, NdArray, NdType, Value};
 
@@ -161,6 +162,14 @@ proptest! {
         let e = source(&x, &chunks, turned, 1);
         let again = e.rechunk(others.clone()).unwrap();
         prop_assert_eq!(collect(&again), x.clone());
+        // By shards, with and without steps in between.
+        let computed = binary(Ufunc::Add, Operand::Array(e.clone()), Operand::Scalar(Scalar::Float(0.0)));
+        let Operand::Array(computed) = computed else { unreachable!() };
+        for (threshold, piece) in [(4, usize::MAX), (1, 1)] {
+            let bounds = Bounds { threshold, elements: 1, piece };
+            let again = computed.rechunk_in_steps(others.clone(), bounds, true).unwrap();
+            prop_assert_eq!(collect(&again), x.clone());
+        }
 
         let order: Vec<usize> = (0..x.shape.len()).rev().collect();
         let moved = e.transpose(order).unwrap();
@@ -181,6 +190,38 @@ proptest! {
         let expected = build(shape, |at| x.at(&[&[at[0] % x.shape[0]], &at[1..]].concat()));
         prop_assert_eq!(collect(&joined), expected);
     }
+}
+
+#[test]
+fn a_block_is_let_go_once_its_shards_are_cut() {
+    let rows = Chunks::new([AxisChunks::known(vec![1; 40]), AxisChunks::known([40])]);
+    let columns = Chunks::new([AxisChunks::known([40]), AxisChunks::known(vec![1; 40])]);
+    let zeros = Operand::Array(source(&build(vec![40, 40], |_| 0.0), &rows, false, 1));
+    let Operand::Array(computed) = binary(Ufunc::Add, zeros.clone(), zeros) else { unreachable!() };
+    let bounds = Bounds { threshold: 4, elements: 1, piece: 1 };
+    let again = computed.rechunk_in_steps(columns, bounds, true).unwrap();
+    let Lowered::Layer(layer) = lower(&[again]).unwrap().remove(0) else { panic!("no layer") };
+    let outputs: Vec<(LayerRef, u32)> = (0..40).map(|task| (layer.clone(), task)).collect();
+    let tasks = weft_graph::expand(&outputs);
+    let places = weft_graph::order(&tasks.dag).unwrap();
+    let mut in_order: Vec<weft_graph::TaskId> = tasks.dag.tasks().collect();
+    in_order.sort_by_key(|task| places[task.index()]);
+    // Blocks that some shard still has to be cut out of, as tasks run one after the other.
+    let (mut left, mut held, mut most) = (std::collections::HashMap::new(), 0, 0);
+    for task in in_order {
+        let name = tasks.key(task).to_string();
+        if name.contains("shard-") {
+            let block = tasks.dag.dependencies(task)[0];
+            let missing: &mut usize = left.get_mut(&block).unwrap();
+            *missing -= 1;
+            held -= usize::from(*missing == 0);
+        } else if name.contains("add-") {
+            left.insert(task, 40);
+            held += 1;
+            most = most.max(held);
+        }
+    }
+    assert_eq!((left.len(), held, most), (40, 0, 1));
 }
 
 #[test]

@@ -584,16 +584,20 @@ impl ArrayExpr {
     }
 
     /// The same elements in other blocks, in steps that read at most `threshold` times as many pieces as there are
-    /// blocks, and whose blocks in between have at most `limit` bytes. Raises `ValueError` as `rechunk` does.
+    /// blocks, and whose blocks in between have at most `limit` bytes; pieces of `piece` bytes go in one step, however
+    /// many they are. `shards`: see `Expr::rechunk_in_steps`. Raises `ValueError` as `rechunk` does.
     fn rechunk_in_steps(
         &self,
         chunks: &Bound<'_, PyAny>,
         itemsize: usize,
         threshold: usize,
         limit: usize,
+        piece: usize,
+        shards: bool,
     ) -> PyResult<Self> {
-        let bounds = Bounds { threshold, elements: limit / itemsize.max(1) };
-        wrap(self.expr.rechunk_in_steps(chunks_from_py(chunks)?, bounds))
+        let size = itemsize.max(1);
+        let bounds = Bounds { threshold, elements: limit / size, piece: piece / size };
+        wrap(self.expr.rechunk_in_steps(chunks_from_py(chunks)?, bounds, shards))
     }
 
     /// The same array of fewer or smaller steps, as it is computed: for people who look at the plan.

@@ -131,7 +131,7 @@ fn array_plan_rechunk(
     threshold: usize,
     limit: usize,
 ) -> Vec<Vec<Sizes>> {
-    plan::plan(&old, &new, Bounds { threshold, elements: limit / itemsize.max(1) })
+    plan::plan(&old, &new, Bounds { threshold, elements: limit / itemsize.max(1), piece: usize::MAX })
 }
 
 /// Blocks joined towards `new`, while none has more than `limit` elements; and whether one would have had.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
 from weft import config
+from weft._engine import memory_limit
 from weft._formats import parse_bytes
 from weft._weft import (
     array_count_pieces,
@@ -21,7 +23,12 @@ from weft.array._chunks import UNKNOWN_HINT, blockdims_from_blockshape, is_known
 from weft.array._exprs import is_plain
 from weft.array._layers import regrid
 from weft.array.utils import validate_axis
-from weft.base import tokenize
+from weft.base import computes_elsewhere, tokenize
+
+#: Pieces of so many bytes are not worth a step in between, however many there are.
+PIECE = 16 << 10
+#: Arrays of so many bytes fit into any memory.
+SMALL = 4 << 20
 
 
 def rechunk(
@@ -41,13 +48,16 @@ def rechunk(
         The new blocks; see `normalize_chunks`. A dict changes some axes.
     threshold : int, optional
         How many times more pieces than blocks, old and new, one step may move before there is a step in between; the
-        setting ``array.rechunk.threshold`` by default.
+        setting ``array.rechunk.threshold`` by default, and then only where pieces are small.
     block_size_limit : int, optional
         Bytes of automatic chunks, and of blocks between steps.
     balance : bool
         Whether to make blocks of nearly equal size.
     method : {"tasks", "p2p"}, optional
-        Accepted for Dask's callers and without effect so far: there is no cluster.
+        ``"p2p"`` cuts each old block at once into the parts that go to different new ones, which may then wait on disk
+        or go to other workers; ``"tasks"`` makes a new block directly of the old ones, all of which wait for that. By
+        default (also the setting ``array.rechunk.method``) whichever fits: parts on a cluster, and for an array that is
+        computed and larger than half the setting ``memory.limit``.
 
     Returns
     -------
@@ -64,6 +74,7 @@ def rechunk(
     >>> da.ones((4, 4), chunks=(1, 4)).rechunk((4, 1)).chunks
     ((4,), (1, 1, 1, 1))
     """
+    method = method or config.get("array.rechunk.method", None)
     if method not in (None, "tasks", "p2p"):
         raise NotImplementedError(f"unknown method of rechunking {method!r}: use 'tasks' or 'p2p'")
     if x.ndim > 0 and all(n == 0 for n in x.shape):
@@ -127,7 +138,15 @@ def rechunk(
     if is_plain(x._meta) and not unknown:
         from weft.array.core import Array
 
-        expr = x._expr.rechunk_in_steps(chunks, x.dtype.itemsize, *_bounds(threshold, block_size_limit))
+        bounds, limit = _bounds(threshold, block_size_limit)
+        piece = sys.maxsize if threshold else PIECE
+        shards = method == "p2p" or (method is None and computes_elsewhere())
+        if not shards and method is None and x.nbytes > SMALL:
+            memory = memory_limit(config.get("memory.limit", None)) or sys.maxsize
+            if x.nbytes > memory // 2:
+                shards = True
+                limit = min(limit, memory // 16)
+        expr = x._expr.rechunk_in_steps(chunks, x.dtype.itemsize, bounds, limit, piece, shards)
         return Array._of(expr, x._meta)
     plans = [_plan(old, new) for old, new in zip(x.chunks, chunks)]
     return regrid(x, plans, chunks, f"rechunk-merge-{tokenize(x, chunks)}", x._meta)
