@@ -6,10 +6,9 @@
 
 use std::mem::MaybeUninit;
 
-use weft_data::{ErrorKind, NdArray, NdType, TaskError, Value, Work};
+use weft_data::{ErrorKind, NdArray, NdType, TaskError, Value, Work, memory};
 
 use crate::chunks::{Chunks, position};
-use crate::kernel::memory;
 
 const MULTIPLIER: u128 = 0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645;
 /// Numbers that are made at once.

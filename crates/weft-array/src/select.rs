@@ -6,10 +6,9 @@
 
 use std::sync::Arc;
 
-use weft_data::{Hasher, NdArray, Shape};
+use weft_data::{Hasher, NdArray, Shape, memory};
 
 use crate::error::ArrayError;
-use crate::kernel::memory;
 
 type Result<T> = std::result::Result<T, ArrayError>;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow_buffer::{Buffer, MutableBuffer};
 use smallvec::SmallVec;
 
-use crate::CodecError;
+use crate::{CodecError, memory};
 
 /// What the elements of a block are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -319,10 +319,17 @@ impl NdArray {
         if self.is_contiguous() {
             return self.clone();
         }
-        let mut memory = MutableBuffer::with_capacity(self.nbytes());
-        self.runs(|bytes| memory.extend_from_slice(bytes));
+        let mut block = memory::Block::new(self.nbytes());
+        let (start, mut at) = (block.as_mut_ptr(), 0);
+        self.runs(|bytes| {
+            // SAFETY: the runs are all bytes of the elements, for which the block has room.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.add(at), bytes.len()) };
+            at += bytes.len();
+        });
+        debug_assert_eq!(at, self.nbytes());
         NdArray {
-            memory: memory.into(),
+            // SAFETY: all bytes have been written.
+            memory: unsafe { block.filled() },
             offset: 0,
             dtype: self.dtype.clone(),
             shape: self.shape.clone(),
@@ -386,8 +393,10 @@ impl NdArray {
         source: &mut (dyn Read + Send),
     ) -> Result<NdArray, CodecError> {
         let nbytes = shape.iter().product::<usize>() * dtype.nbytes();
-        let mut memory = MutableBuffer::from_len_zeroed(nbytes);
-        source.read_exact(memory.as_slice_mut())?;
+        let mut block = memory::Block::new(nbytes);
+        source.read_exact(block.zeroed())?;
+        // SAFETY: zeroed, and then written.
+        let memory = unsafe { block.filled() };
         NdArray::contiguous(memory, dtype, shape).map_err(|e| CodecError::Codec(e.to_string()))
     }
 }

@@ -13,6 +13,7 @@ mod digest;
 mod error;
 mod frame;
 mod ipc;
+pub mod memory;
 mod origin;
 mod sizes;
 mod spill;

@@ -14,6 +14,10 @@
 //! ever waits for another thread's disk: a value that is being written can still be read from
 //! memory, and two threads that want the same value from disk both read it.
 //!
+//! **Overhead.** Tasks at work, libraries and freed memory that the allocator keeps take memory that no value
+//! accounts for. [`Store::measure`] compares what the process holds with what the values cost; the
+//! difference is taken off the limit, so that the process as a whole stays inside.
+//!
 //! **Accounts.** `used` is what the values in memory cost. Buffers that frames share count once, by
 //! address. A value taken out by its last reader stays on the books until its ticket goes, because
 //! the reader holds it in memory for that long.
@@ -22,12 +26,13 @@ use std::collections::BTreeSet;
 use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use ahash::AHashMap;
 use parking_lot::Mutex;
 
-use crate::allocator::return_free_memory;
+use crate::allocator::{resident, return_free_memory};
 use crate::sizes::{Allocation, allocations, array_allocation};
 use crate::spill::{SpillDirectory, SpillFile};
 use crate::{CodecError, DataError, Value};
@@ -37,6 +42,12 @@ pub const NEVER: u64 = u64::MAX;
 
 /// Free memory goes back to the system after each sixteenth of the limit that was spilled.
 const RETURN_PER_LIMIT: usize = 16;
+
+/// How often the overhead is measured, and how often free memory is given back for its sake.
+const EVERY: Duration = Duration::from_millis(2);
+const RETURN_EVERY: Duration = Duration::from_millis(50);
+/// Overhead that is nobody's business: threads, modules, small things.
+const TOLERATED: usize = 32 << 20;
 
 const READ_REMEDY: &str = "Something outside removed or damaged the file; point temporary-directory at a place that \
                            is left alone, and compute again";
@@ -68,6 +79,13 @@ struct Shared {
     used: AtomicUsize,
     /// Bytes spilled since free memory was last given back to the system.
     unreturned: AtomicUsize,
+    /// What the process holds beside values: when nothing ran, and since then in addition.
+    baseline: AtomicUsize,
+    overhead: AtomicUsize,
+    /// When that was measured last, and when free memory was given back, in microseconds since `made`.
+    measured: AtomicU64,
+    returned: AtomicU64,
+    made: Instant,
     accounts: Mutex<Accounts>,
     /// Where spill directories are made, and ours once there is one.
     directory: Mutex<(PathBuf, Option<Arc<SpillDirectory>>)>,
@@ -137,6 +155,11 @@ impl Store {
             limit: AtomicUsize::new(limit),
             used: AtomicUsize::new(0),
             unreturned: AtomicUsize::new(0),
+            baseline: AtomicUsize::new(usize::MAX),
+            overhead: AtomicUsize::new(0),
+            measured: AtomicU64::new(0),
+            returned: AtomicU64::new(0),
+            made: Instant::now(),
             accounts: Mutex::default(),
             directory: Mutex::new((base.into(), None)),
             notices: Mutex::default(),
@@ -155,7 +178,55 @@ impl Store {
     }
 
     pub fn set_limit(&self, limit: usize) {
-        self.0.limit.store(limit, Ordering::Relaxed);
+        if self.0.limit.swap(limit, Ordering::Relaxed) != limit {
+            crate::memory::keep_within(limit);
+        }
+    }
+
+    /// What values may take now: the limit without the overhead.
+    fn room(&self) -> usize {
+        self.0.room()
+    }
+
+    /// A computation begins: what the process holds now, beside values, is not its affair.
+    pub fn begin(&self) {
+        if self.limit() == usize::MAX || self.0.used.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        let Some(mut held) = resident() else { return };
+        let before = self.0.baseline.load(Ordering::Relaxed);
+        // What earlier computations left behind in the allocator is.
+        if held.saturating_sub(before) > (self.limit() / 16).max(TOLERATED) {
+            return_free_memory();
+            held = resident().unwrap_or(held);
+        }
+        self.0.baseline.store(held, Ordering::Relaxed);
+        self.0.overhead.store(0, Ordering::Relaxed);
+    }
+
+    /// Looks, now and then, at how much the process holds beside values.
+    pub fn measure(&self) {
+        let shared = &*self.0;
+        let (limit, baseline) = (self.limit(), shared.baseline.load(Ordering::Relaxed));
+        if limit == usize::MAX || baseline == usize::MAX || !shared.is_due(&shared.measured, EVERY) {
+            return;
+        }
+        let beside = || {
+            let held = resident()?.saturating_sub(baseline);
+            Some((held, held.saturating_sub(shared.used.load(Ordering::Relaxed))))
+        };
+        let Some((held, mut overhead)) = beside() else { return };
+        if held > limit - limit / 8
+            && overhead > (limit / 16).max(TOLERATED)
+            && shared.is_due(&shared.returned, RETURN_EVERY)
+        {
+            return_free_memory();
+            overhead = beside().map_or(overhead, |(_, overhead)| overhead);
+        }
+        // Tasks come and go: what some took will be taken by others.
+        let before = shared.overhead.load(Ordering::Relaxed);
+        let overhead = overhead.saturating_sub(TOLERATED).max(before - before / 16);
+        shared.overhead.store(overhead, Ordering::Relaxed);
     }
 
     /// Where the spill directory is made. Values already on disk stay where they are.
@@ -185,13 +256,13 @@ impl Store {
 
     /// Whether more is in memory than the limit allows. Costs nothing.
     pub fn is_full(&self) -> bool {
-        self.0.used.load(Ordering::Relaxed) > self.limit()
+        self.0.used.load(Ordering::Relaxed) > self.room()
     }
 
     /// Whether memory is nearly used up: time to start what frees memory and not what takes it.
     pub fn is_tight(&self) -> bool {
-        let limit = self.limit();
-        self.0.used.load(Ordering::Relaxed) > limit - limit / 8
+        let room = self.room();
+        self.0.used.load(Ordering::Relaxed) > room - room / 8
     }
 
     /// Writes values to disk until the rest fits, or until nothing is left that can leave; what that
@@ -258,6 +329,20 @@ impl Store {
 }
 
 impl Shared {
+    fn room(&self) -> usize {
+        let limit = self.limit.load(Ordering::Relaxed);
+        // A part is always left: what is not ours may be there to stay.
+        limit.saturating_sub(self.overhead.load(Ordering::Relaxed)).max(limit / 4)
+    }
+
+    /// Whether `what` was longer ago than `every`; if so it counts as done now.
+    fn is_due(&self, what: &AtomicU64, every: Duration) -> bool {
+        let now = u64::try_from(self.made.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let last = what.load(Ordering::Relaxed);
+        now.saturating_sub(last) >= every.as_micros() as u64
+            && what.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
     fn publish(&self, accounts: &Accounts) {
         self.used.store(accounts.used, Ordering::Relaxed);
     }
@@ -278,7 +363,7 @@ impl Shared {
 
     /// The next value to leave, if too much is in memory; marked as leaving.
     fn choose(&self) -> Option<(u64, Value, Arc<str>)> {
-        let limit = self.limit.load(Ordering::Relaxed);
+        let limit = self.room();
         let mut accounts = self.accounts.lock();
         let accounts = &mut *accounts;
         if accounts.used.saturating_sub(accounts.leaving) <= limit {

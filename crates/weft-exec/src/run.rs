@@ -97,6 +97,9 @@ impl Run {
     /// A run prepared by a task is *nested* in the run of that task and is cancelled with it.
     pub fn new(tasks: Arc<Expanded<WorkRef>>, options: RunOptions) -> Result<Run, PlanError> {
         let plan = Plan::new(tasks)?;
+        if Run::current().is_none() {
+            options.store.begin();
+        }
         let state = State::new(&plan, options.concurrency, options.manual);
         let run = Run(Arc::new(Shared {
             plan,
@@ -332,8 +335,11 @@ impl Run {
         } else if events {
             shared.news.notify_all();
         }
-        if stored && shared.options.store.is_full() {
-            self.make_room(task, outside);
+        if stored {
+            shared.options.store.measure();
+            if shared.options.store.is_full() {
+                self.make_room(task, outside);
+            }
         }
     }
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 import math
 import operator
 import warnings
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
 from numbers import Integral, Number
@@ -35,6 +37,7 @@ from weft.array.utils import compute_meta, meta_from_array, validate_axis
 from weft.base import DaskMethodsMixin, is_dask_collection, tokenize
 from weft.context import globalmethod
 from weft.core import flatten
+from weft.system import CPU_COUNT
 from weft.utils import IndexCallable, SerializableLock, cached_cumsum, funcname, is_arraylike
 
 __all__ = ["Array", "PerformanceWarning", "unify_chunks", "normalize_chunks", "blockwise", "atop"]
@@ -1027,6 +1030,10 @@ def concatenate3(arrays: Any) -> Any:
     )
 
 
+#: Results from so many bytes on are put together by several threads.
+MANY_BYTES = 32 << 20
+
+
 def _fill(arrays: Any, leaves: list, ndim: int) -> np.ndarray:
     """Writes each block once into its place."""
     sizes: list[list[int]] = []
@@ -1048,20 +1055,28 @@ def _fill(arrays: Any, leaves: list, ndim: int) -> np.ndarray:
         except TypeError:
             return _concatenate_nested(arrays, list(range(ndim)), ndim)
     result = np.empty([sum(s) for s in sizes], dtype=dtype)
+    places: list = []
 
-    def put(item, index):
+    def place(item, index):
         axis = len(index)
         if not isinstance(item, (list, tuple)):
             while len(item.shape) < ndim:
                 item = item[None]
-            result[index] = item
+            places.append((index, item))
             return
         start = 0
         for sub, n in zip(item, sizes[axis]):
-            put(sub, (*index, slice(start, start + n)))
+            place(sub, (*index, slice(start, start + n)))
             start += n
 
-    put(arrays, ())
+    place(arrays, ())
+    if result.nbytes < MANY_BYTES or result.dtype.hasobject or len(places) < 2 or CPU_COUNT < 2:
+        for index, item in places:
+            result[index] = item
+        return result
+    # Fresh memory costs as much as the copy: NumPy does both without the interpreter's lock.
+    with ThreadPoolExecutor(min(CPU_COUNT, len(places))) as pool:
+        deque(pool.map(result.__setitem__, *zip(*places)), maxlen=0)
     return result
 
 

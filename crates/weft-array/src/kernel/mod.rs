@@ -7,7 +7,6 @@
 
 pub mod arg;
 mod gather;
-pub(crate) mod memory;
 mod number;
 mod ops;
 mod pairs;

@@ -1,9 +1,9 @@
 //! Running sums and products.
 
-use weft_data::NdArray;
+use weft_data::{NdArray, memory};
 
 use super::number::with_element;
-use super::{Element, Num, memory};
+use super::{Element, Num};
 
 /// What runs along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,10 +1,10 @@
 //! Walks blocks tile by tile and runs a program on each tile.
 
 use smallvec::SmallVec;
-use weft_data::{NdArray, NdType};
+use weft_data::{NdArray, NdType, memory};
 
 use super::ops::{self, Raw};
-use super::{Num, Program, Slot, gather, memory};
+use super::{Num, Program, Slot, gather};
 
 /// Elements of a register: large enough that starting a loop costs nothing, small enough for
 /// several registers in cache.

@@ -6,6 +6,7 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow_buffer::Buffer;
@@ -14,17 +15,18 @@ use arrow_buffer::Buffer;
 const LARGE: usize = 512 << 10;
 const HUGE: usize = 4 << 20;
 const PAGE: usize = 2 << 20;
-/// Bytes that are kept for later.
+/// Bytes that are kept for later at most, and as things are now.
 const KEPT: usize = 128 << 20;
+static KEEP: AtomicUsize = AtomicUsize::new(KEPT);
 
 /// A block of this size is gone from the caches by the time that it is read.
-pub(crate) const BEYOND_CACHES: usize = 16 << 20;
+pub const BEYOND_CACHES: usize = 16 << 20;
 
 /// Copies bytes that nobody will look at soon: what is to be overwritten is not read first.
 ///
 /// # Safety
 /// As of [`std::ptr::copy_nonoverlapping`].
-pub(crate) unsafe fn copy_past_caches(from: *const u8, to: *mut u8, n: usize) {
+pub unsafe fn copy_past_caches(from: *const u8, to: *mut u8, n: usize) {
     #[cfg(target_arch = "x86_64")]
     if std::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has AVX2; the rest is the caller's promise.
@@ -58,7 +60,7 @@ unsafe fn stream(from: *const u8, to: *mut u8, n: usize) {
 }
 
 /// Memory that is being filled.
-pub(crate) struct Block {
+pub struct Block {
     region: Region,
     nbytes: usize,
 }
@@ -75,20 +77,43 @@ unsafe impl Sync for Region {}
 
 static SPARE: Mutex<Vec<Region>> = Mutex::new(Vec::new());
 
+/// Keeps no more than a small part of what all values together may take.
+pub(crate) fn keep_within(limit: usize) {
+    KEEP.store(KEPT.min(limit / 16), Ordering::Relaxed);
+    let_go();
+}
+
+/// Gives back what is kept.
+pub(crate) fn let_go() {
+    let kept = SPARE.lock().map(|mut spare| std::mem::take(&mut *spare));
+    drop(kept);
+}
+
 impl Block {
-    pub(crate) fn new(nbytes: usize) -> Block {
+    /// Memory for `nbytes` bytes, which may hold anything.
+    pub fn new(nbytes: usize) -> Block {
         Block { region: Region::new(nbytes), nbytes }
     }
 
-    pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
+    /// Valid for writes of its bytes.
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.region.start.as_ptr()
+    }
+
+    /// The bytes, all zero.
+    pub fn zeroed(&mut self) -> &mut [u8] {
+        // SAFETY: the region has room for them and is ours; zero bytes are bytes.
+        unsafe {
+            self.as_mut_ptr().write_bytes(0, self.nbytes);
+            std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.nbytes)
+        }
     }
 
     /// The memory, to be read from now on.
     ///
     /// # Safety
     /// All bytes have been written.
-    pub(crate) unsafe fn filled(self) -> Buffer {
+    pub unsafe fn filled(self) -> Buffer {
         let Block { region, nbytes } = self;
         let start = region.start;
         // SAFETY: the region has room for them, lives as long as `Owner`, and all have been written.
@@ -139,7 +164,7 @@ impl Region {
         }
         if let Ok(mut spare) = SPARE.lock() {
             let kept: usize = spare.iter().map(|region| region.layout.size()).sum();
-            if kept + self.layout.size() <= KEPT {
+            if kept + self.layout.size() <= KEEP.load(Ordering::Relaxed) {
                 spare.push(self);
             }
         }
