@@ -97,7 +97,7 @@ class _GroupBy:
         self._options["group_keys"] = group_keys
         if not as_index:
             self._options["as_index"] = False
-        self._grouped_meta()  # Raises the KeyError that pandas raises.
+        self._check()
 
     def __repr__(self) -> str:
         return f"<weft.dataframe.{type(self).__name__} of {self.obj._name}>"
@@ -109,6 +109,26 @@ class _GroupBy:
     def _grouped_meta(self) -> Any:
         grouped = _meta.meta_nonempty(self.obj._meta).groupby(self._by_meta(), **self._options)
         return grouped if self._slice is None else grouped[self._slice]
+
+    def _meta_of(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """What a method of pandas' groups gives, without rows; a scalar as it is."""
+
+        def answer() -> Any:
+            found = getattr(self._grouped_meta(), name)(*args, **kwargs)
+            return found.iloc[:0] if isinstance(found, (pd.DataFrame, pd.Series)) else found
+
+        how = _meta.frozen([self.by, self._options, self._slice, args, kwargs])
+        labels = not any(isinstance(key, Collection) for key in self.by) or None
+        return _meta.remembered(("groupby", name, _meta.signature(self.obj._meta), how, labels), answer)
+
+    def _check(self) -> None:
+        """Raises the ``KeyError`` that pandas raises."""
+        meta = self.obj._meta
+        plain = meta.ndim == 2 and all(isinstance(key, str) and key in meta.columns for key in self.by)
+        picked = self._slice if isinstance(self._slice, list) else [self._slice]
+        if plain and (self._slice is None or all(isinstance(c, str) and c in meta.columns for c in picked)):
+            return
+        self._grouped_meta()
 
     # -- native -----------------------------------------------------------------------------------
 
@@ -178,9 +198,7 @@ class _GroupBy:
     ) -> Any:
         """An aggregation by name; ``ask`` holds what says how to compute it, not what."""
         split_out = _split_out(ask or {}, name, self.sort)
-        meta = getattr(self._grouped_meta(), name)(**pandas_options)
-        if isinstance(meta, (pd.DataFrame, pd.Series)):
-            meta = meta.iloc[:0]
+        meta = self._meta_of(name, **pandas_options)
         plain = {k: v for k, v in pandas_options.items() if k not in ("numeric_only", "ddof")}
         try:
             if any(value is not True for value in plain.values() if value):
@@ -241,7 +259,7 @@ class _GroupBy:
     def size(self, **ask: Any) -> Any:
         """Number of rows of each group."""
         split_out = _split_out(ask, "size", self.sort)
-        meta = self._grouped_meta().size().iloc[:0]
+        meta = self._meta_of("size")
         try:
             if isinstance(meta, pd.DataFrame):
                 raise NotImplementedError("as_index=False")
@@ -271,8 +289,7 @@ class _GroupBy:
             return self.size(**ask)
         if _has_custom(arg) or _has_custom(list(kwargs.values())):
             return _cut(self._custom(arg, kwargs), parts)
-        meta = self._grouped_meta().agg(*([] if arg is None else [arg]), **kwargs)
-        meta = meta.iloc[:0]
+        meta = self._meta_of("agg", *([] if arg is None else [arg]), **kwargs)
         try:
             aggs = self._spec(arg, kwargs, meta)
             kind = (

@@ -159,10 +159,13 @@ class _Join:
         }
         self.left_keys = _keys(left, left_on, left_index, "left")
         self.right_keys = _keys(right, right_on, right_index, "right")
-        sample = _merge_parts(
-            _meta.meta_nonempty(left._meta), _meta.meta_nonempty(right._meta), **self.settings
-        )
-        self.meta = _meta.make_meta(sample)
+
+        def merged() -> Any:
+            samples = _meta.meta_nonempty(left._meta), _meta.meta_nonempty(right._meta)
+            return _meta.make_meta(_merge_parts(*samples, **self.settings))
+
+        sides = _meta.signature(left._meta), _meta.signature(right._meta)
+        self.meta = _meta.remembered(("merge", *sides, _meta.frozen(self.settings)), merged)
         if len(self.left_keys) == len(self.right_keys):
             self._warn_of_dtypes()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import traceback
 from collections.abc import Callable, Mapping
@@ -130,6 +131,65 @@ def _sample_of(dtype: Any) -> Any:
     raise TypeError(f"no sample values of dtype {dtype}")
 
 
+#: What pandas answered, by question: see :func:`remembered`.
+_ANSWERS: dict[Any, Any] = {}
+_MOST_ANSWERS = 4096
+
+
+def signature(meta: Any) -> Any:
+    """What tells one empty pandas object from another: equal signatures, equal results of pandas' functions.
+
+    None if it is no plain DataFrame or Series, or has something beside labels and dtypes.
+    """
+    kind = type(meta)
+    if kind is pd.DataFrame:
+        columns, dtypes = meta.columns, tuple(meta.dtypes)
+    elif kind is pd.Series:
+        columns, dtypes = pd.Index([meta.name], dtype=object), (meta.dtype,)
+    else:
+        return None
+    index = meta.index
+    if meta.attrs or type(columns) is not pd.Index or type(index) not in (pd.Index, pd.RangeIndex):
+        return None
+    labels = columns.tolist()
+    return (
+        kind,
+        *(tuple(labels), tuple(map(type, labels)), tuple(columns.names), columns.dtype),
+        *(dtypes, type(index), index.name, index.dtype),
+    )
+
+
+def remembered(question: Any, answer: Callable[[], Any]) -> Any:
+    """``answer()``, which pandas gives, or what it gave before to the same question.
+
+    ``question`` must say all that the answer depends on; None in it, or what cannot be hashed, is asked anew.
+    What comes back is a copy that shares its data, which pandas copies before it writes.
+    """
+    if None in question:
+        return answer()
+    try:
+        found = _ANSWERS.get(question)
+    except TypeError:
+        return answer()
+    if found is None:
+        found = answer()
+        if type(found) not in (pd.DataFrame, pd.Series):
+            return found
+        if len(_ANSWERS) >= _MOST_ANSWERS:
+            _ANSWERS.clear()
+        _ANSWERS[question] = found
+    return found.copy(deep=False)
+
+
+def frozen(value: Any) -> Any:
+    """``value`` with its lists and dicts as tuples, for :func:`remembered`."""
+    if isinstance(value, (list, tuple)):
+        return (type(value), *map(frozen, value))
+    if type(value) is dict:
+        return (dict, *((frozen(key), frozen(part)) for key, part in value.items()))
+    return (type(value), value)
+
+
 def meta_nonempty(x: Any) -> Any:
     """Two rows with the structure of ``x``: functions that fail on empty data work on it.
 
@@ -142,6 +202,10 @@ def meta_nonempty(x: Any) -> Any:
     """
     if hasattr(x, "_meta"):
         x = x._meta
+    return remembered(("nonempty", signature(x)), lambda: _nonempty(x))
+
+
+def _nonempty(x: Any) -> Any:
     if isinstance(x, pd.DataFrame):
         # pandas would take an object array of text for text; a Series keeps its dtype.
         data = {
@@ -203,6 +267,20 @@ def empty(value: Any) -> Any:
     if type(value) is dict:
         return {key: empty(part) for key, part in value.items()}
     return value
+
+
+def infer_of(function: Callable[..., Any], *args: Any) -> Any:
+    """:func:`infer` of a function without effects, remembered if the arguments are collections and plain scalars."""
+
+    def question(value: Any) -> Any:
+        if hasattr(value, "_meta"):
+            return signature(value._meta)
+        return (type(value), value) if isinstance(value, _PLAIN) else None
+
+    return remembered(("infer", function, *map(question, args)), lambda: infer(function, args, {}))
+
+
+_PLAIN = (bool, int, float, str, datetime.date, datetime.timedelta, np.number)
 
 
 def infer(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:

@@ -77,7 +77,7 @@ def binary(name: str, function: Callable[[Any, Any], Any], left: Any, right: Any
         left = lifted(right, left)
     if _is_row(left, right) or _is_row(right, left):
         return _with_row(name, function, left, right)
-    meta = _meta.infer(function, (left, right), {})
+    meta = _meta.infer_of(function, left, right)
     own, other, reverse = (left, right, False) if isinstance(left, Collection) else (right, left, True)
     if isinstance(own, _scalar()) and isinstance(other, Collection) and not isinstance(other, _scalar()):
         own, other, reverse = other, own, not reverse
