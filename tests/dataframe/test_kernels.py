@@ -145,6 +145,7 @@ ROW = {
         lambda x: x.f.isin([1.5, float("nan")]),
         lambda x: x.d.isin([DAY]),
     ],
+    "fill": [lambda x: x.assign(a=7, b=0.5), lambda x: x[["s"]].assign(a=True, b="text")],
     "where": [lambda x: x.f.where(x.b, 0.0), lambda x: x.i.where(x.i > 0, x.j), lambda x: x.f.mask(x.b)],
     "clip": [lambda x: x.i.clip(-5, 5), lambda x: x.f.clip(upper=1.5)],
     "round": [lambda x: x.f.round(1), lambda x: x.i.round()],
@@ -212,6 +213,7 @@ AGG = {
     "any": "bi",
     "all": "bi",
     "nunique": "ifsbd",
+    "median": "iuf",
 }
 JOINS = ["inner", "left", "right", "outer", "leftsemi", "leftanti"]
 NAMES = [*(f"row.{n}" for n in ROW), *(f"agg.{n}" for n in AGG), *(f"join.{n}" for n in JOINS)]

@@ -36,6 +36,10 @@ def frames(package):
         def by(keys, **aggs):
             return groups.groupby(keys, sort=False).agg(aggs).reset_index()
 
+        def middle():
+            found = groups.groupby(["id4", "id5"], sort=False)
+            return found.agg(median=("v3", "median"), std=("v3", "std")).reset_index()
+
         def spread():
             found = groups.groupby("id3", sort=False).agg({"v1": "max", "v2": "min"})
             return (found.v1 - found.v2).to_frame("range").reset_index()
@@ -59,7 +63,7 @@ def frames(package):
             "g3": lambda: by("id3", v1="sum", v3="mean"),
             "g4": lambda: by("id4", v1="mean", v2="mean", v3="mean"),
             "g5": lambda: by("id6", v1="sum", v2="sum", v3="sum"),
-            "g6": lambda: by(["id4", "id5"], v3=["median", "std"]),
+            "g6": middle,
             "g7": spread,
             "g8": top2,
             "g9": square,

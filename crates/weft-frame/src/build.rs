@@ -332,6 +332,18 @@ impl Expr {
         Expr::elementwise(Op::Astype(dtype), vec![self.into()])
     }
 
+    /// A Series of one value for each row of this table or Series.
+    pub fn filled(&self, value: Literal) -> Result<Expr> {
+        let rows = match self.schema().kind {
+            Kind::Table => match self.schema().fields.first() {
+                Some(field) => self.column(field.label.clone())?,
+                None => return ExprError::unsupported("a value for a table without columns"),
+            },
+            _ => self.clone(),
+        };
+        Expr::elementwise(Op::Fill, vec![rows.into(), Arg::Literal(value)])
+    }
+
     pub fn isin(&self, values: Vec<Scalar>) -> Result<Expr> {
         Expr::elementwise(Op::IsIn(values.into()), vec![self.into()])
     }
@@ -396,11 +408,11 @@ impl Expr {
         }
         let finish = Finish::Groups { kind };
         let node = Node::Aggregate { input: self.clone(), keys, aggs, dropna, sort, finish };
-        let distinct = |agg: &Agg| matches!(agg.func, Func::NUnique { .. });
+        let distinct = |agg: &Agg| matches!(agg.func, Func::NUnique { .. } | Func::Median);
         if let (Node::Aggregate { aggs, .. }, true) = (&node, split_out > 1)
             && aggs.iter().any(distinct)
         {
-            return ExprError::unsupported("nunique in several partitions");
+            return ExprError::unsupported("nunique and median in several partitions");
         }
         Ok(Expr::new(node, Schema { fields, kind }, split_out.max(1)))
     }

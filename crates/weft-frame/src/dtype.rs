@@ -136,6 +136,15 @@ pub fn result(op: &Op, args: &[ArgType<'_>]) -> Result<DType, ExprError> {
             ArgType::Literal(_) => None,
         })
         .ok_or_else(|| ExprError::Invalid(format!("{} needs a column", op.name())))?;
+    if let (Op::Fill, [_, ArgType::Literal(literal)]) = (op, args) {
+        return match &literal.value {
+            Scalar::Bool(_) => Ok(DType::Bool),
+            Scalar::Int(_) => Ok(DType::Int64),
+            Scalar::Float(_) => Ok(DType::Float64),
+            Scalar::Str(_) => Ok(DType::Str),
+            other => ExprError::unsupported(format!("a column of {other}")),
+        };
+    }
     if args.iter().any(|arg| matches!(arg, ArgType::Series(DType::Nullable(_)))) {
         return ExprError::unsupported(format!("{} of a nullable dtype", op.name()));
     }
@@ -218,6 +227,7 @@ pub fn result(op: &Op, args: &[ArgType<'_>]) -> Result<DType, ExprError> {
             if values.iter().all(fits) { Ok(DType::Bool) } else { refuse() }
         }
         Op::Where => choose(args),
+        Op::Fill => refuse(),
         Op::ClipLower | Op::ClipUpper => {
             let bound = of(&args[1])?;
             match (&column, &args[1]) {

@@ -283,21 +283,21 @@ impl Lowering {
                     return Ok(split_groups(expr, name, own, sink, spec, tag));
                 }
                 if n > 1 && parts::splits(&spec) {
-                    let (keys, kind) = (spec.keys.len(), expr.schema().kind);
+                    let (keys, sort, kind) = (spec.keys.len(), spec.sort, expr.schema().kind);
                     let named = |part: &str| Key::from(format!("{}-{part}", expr.name()));
                     let cut = gather(named("cut"), own.clone(), Arc::new(Cut { sink, parts: parts::PARTS }));
                     let reads = vec![
                         Read { input: 0, axes: vec![Axis::Along { own: 0, offset: 0 }] },
                         Read { input: 1, axes: vec![Axis::At(0)] },
                     ];
-                    let work = Route { sink, keys, parts: parts::PARTS };
+                    let work = Route { sink, keys, sort, parts: parts::PARTS };
                     let rule = Rule::Grid { shape: vec![n], reads };
                     let route = layer(named("route"), vec![own, cut], rule, Arc::new(work));
                     let reads = vec![Read { input: 0, axes: vec![Axis::All] }];
                     let rule = Rule::Grid { shape: vec![parts::PARTS], reads };
                     let work = Part { name: format!("{tag}-part"), spec };
                     let current = layer(named("part"), vec![route], rule, Arc::new(work));
-                    return Ok(gather(name, current, Arc::new(Whole { keys, kind })));
+                    return Ok(gather(name, current, Arc::new(Whole { keys, sort, kind })));
                 }
                 let (mut part, mut current, mut depth) = (sink, own, 0);
                 while current.len() as u32 > FAN_IN {

@@ -8,14 +8,16 @@
 //! result       the parts, one below the other, in order
 //! ```
 //!
-//! A group belongs to a part by its key: by range if there is one key, so that the parts follow each other;
-//! else by a hash. Few groups all belong to part 0.
+//! A group belongs to a part by its key: by range if there is one key to sort by, so that the parts follow each
+//! other; else by a hash. Few groups all belong to part 0. Groups that stay in order of first appearance take
+//! along where that was: the partial, and the row of it.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::UInt32Array;
-use weft_data::{DType, ErrorKind, Frame, Index, Kind, TaskError, Value, Work};
+use arrow_array::types::Int64Type;
+use weft_data::{Column, DType, ErrorKind, Frame, Index, Kind, TaskError, Value, Work};
 
 use crate::aggregate::{Aggregator, Spec};
 use crate::error::ExprError;
@@ -37,9 +39,9 @@ const FEW: usize = 1 << 15;
 /// Keys that are looked at to cut ranges.
 const SAMPLE: usize = 1 << 12;
 
-/// Whether the groups of an aggregation can be merged in parts: their order must not depend on what came first.
+/// Whether the groups of an aggregation can be merged in parts.
 pub fn splits(spec: &Spec) -> bool {
-    !spec.keys.is_empty() && spec.sort && matches!(spec.finish, Finish::Groups { .. })
+    !spec.keys.is_empty() && matches!(spec.finish, Finish::Groups { .. })
 }
 
 /// Where the parts begin: the first keys of all but the first, or no rows if there is only one.
@@ -90,6 +92,8 @@ fn by_key() -> Vec<SortBy> {
 pub struct Route {
     pub sink: usize,
     pub keys: usize,
+    /// Whether groups are sorted by key; else a piece begins with their rows in the partial.
+    pub sort: bool,
     pub parts: u32,
 }
 
@@ -108,12 +112,14 @@ impl Work for Route {
 impl Route {
     fn pieces(&self, partial: Vec<Arc<Frame>>, bounds: &Frame) -> Result<Vec<Vec<Arc<Frame>>>> {
         if bounds.rows() == 0 {
-            return Ok(vec![partial]);
+            let rows = partial.first().map_or(0, |main| main.rows() as i64);
+            let places = (!self.sort).then(|| places_of(0..rows));
+            return Ok(vec![places.into_iter().chain(partial).collect()]);
         }
         let mut pieces = vec![Vec::new(); self.parts as usize];
         for frame in &partial {
             let places = match self.keys {
-                1 => {
+                1 if self.sort => {
                     let by = by_key();
                     let mut own = SortKeys::new(&by, vec![key(frame)], frame.rows())?;
                     SortKeys::of_columns(&by, bounds, &mut own)?.places(&own)
@@ -122,6 +128,11 @@ impl Route {
             };
             let mut rows = vec![Vec::new(); self.parts as usize];
             places.iter().enumerate().for_each(|(row, &place)| rows[place as usize].push(row as u32));
+            if !self.sort && pieces[0].is_empty() {
+                for (piece, rows) in pieces.iter_mut().zip(&rows) {
+                    piece.push(places_of(rows.iter().map(|&row| row as i64)));
+                }
+            }
             for (piece, rows) in pieces.iter_mut().zip(rows) {
                 // A partial whose keys lie together belongs to one part as it is.
                 piece.push(match rows.len() == frame.rows() {
@@ -153,13 +164,45 @@ impl Work for Part {
 
     fn run(&self, index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
         let mut merged = Aggregator::new(self.spec.clone());
-        for input in inputs.iter() {
-            if let Some(piece) = bundle(input)?.0.get(index as usize) {
-                merged.merge(piece)?;
+        let mut places = Vec::new();
+        for (partial, input) in inputs.iter().enumerate() {
+            let Some(piece) = bundle(input)?.0.get(index as usize) else { continue };
+            match piece.split_first() {
+                Some((rows, piece)) if !self.spec.sort => {
+                    merged.merge(piece)?;
+                    note_new(&mut places, merged.merged(), rows, partial)?;
+                }
+                _ => merged.merge(piece)?,
             }
         }
-        Ok(Value::Frame(Arc::new(merged.finish()?)))
+        let mut whole = merged.finish()?;
+        if !self.spec.sort {
+            whole.kind = Kind::Table;
+            whole.columns.push(place_column(places));
+        }
+        Ok(Value::Frame(Arc::new(whole)))
     }
+}
+
+/// Where groups that had not been met before are in a partial. `groups`: the group of each of its rows.
+fn note_new(places: &mut Vec<i64>, groups: &[u32], rows: &Frame, partial: usize) -> Result<()> {
+    let rows = Vector::new(DType::Int64, rows.columns[0].values.clone());
+    for (&group, &row) in groups.iter().zip(rows.slice::<Int64Type>()?) {
+        if group as usize == places.len() {
+            places.push((partial as i64) << 32 | row);
+        }
+    }
+    Ok(())
+}
+
+fn place_column(places: Vec<i64>) -> Column {
+    Vector::from_vec::<Int64Type>(DType::Int64, places).into_column(crate::build::unnamed())
+}
+
+fn places_of(rows: impl Iterator<Item = i64>) -> Arc<Frame> {
+    let places: Vec<i64> = rows.collect();
+    let count = places.len();
+    Arc::new(Frame::new(vec![place_column(places)], Index::Range { start: 0, step: 1 }, count))
 }
 
 fn by_hash(frame: &Frame, keys: usize, parts: u32) -> Result<Vec<u32>> {
@@ -184,6 +227,8 @@ fn key(frame: &Frame) -> Vector {
 #[derive(Debug)]
 pub struct Whole {
     pub keys: usize,
+    /// Else the last column says where groups appeared first.
+    pub sort: bool,
     pub kind: Kind,
 }
 
@@ -207,13 +252,29 @@ impl Work for Whole {
             _ => {
                 let whole = concat(&filled)?;
                 match self.keys {
+                    _ if !self.sort => by_place(&whole)?,
                     1 => whole,
                     _ => self.sorted(&whole)?,
                 }
             }
         };
+        let mut whole = whole;
+        if !self.sort {
+            whole.columns.pop();
+        }
         Ok(Value::Frame(Arc::new(whole.with_kind(self.kind))))
     }
+}
+
+/// Groups in order of first appearance.
+fn by_place(whole: &Frame) -> Result<Frame> {
+    let Some(last) = whole.columns.last() else { return Ok(whole.clone()) };
+    let places = Vector::new(DType::Int64, last.values.clone());
+    let places = places.slice::<Int64Type>()?;
+    let mut order: Vec<u32> = (0..places.len() as u32).collect();
+    // Stable, because that sort finds the runs that the parts are.
+    order.sort_by_key(|&row| places[row as usize]);
+    take_rows(whole, &UInt32Array::from(order), true)
 }
 
 impl Whole {

@@ -326,6 +326,8 @@ impl Plan {
         }
         let args = args
             .iter()
+            // The column only says which rows there are.
+            .filter(|arg| *op != Op::Fill || matches!(arg, Arg::Literal(_)))
             .map(|arg| {
                 Ok(match arg {
                     Arg::Series(series) => PlanArg::Node(self.column(series, 0)?),

@@ -206,8 +206,12 @@ impl<'a> Pass<'a> {
             (Sink::Aggregate { space, keys, inputs, .. }, SinkState::Aggregate(state)) => {
                 if rows[*space] > 0 {
                     let keys: Result<Vec<Vector>> = keys.iter().map(|&id| value(*space, id)).collect();
+                    let input = |id: usize| match value(*space, id)? {
+                        narrow if narrow.is_narrow() => narrow.plain(),
+                        other => Ok(other),
+                    };
                     let inputs: Result<Vec<Option<Vector>>> =
-                        inputs.iter().map(|id| id.map(|id| value(*space, id)).transpose()).collect();
+                        inputs.iter().map(|id| id.map(input).transpose()).collect();
                     state.update(&keys?, &inputs?, rows[*space])?;
                 }
                 Ok(true)

@@ -406,6 +406,11 @@ impl FrameExpr {
         wrap(self.expr.fillna(literal_from_py(value)?))
     }
 
+    /// A Series of one value for each row.
+    fn filled(&self, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        wrap(self.expr.filled(literal_from_py(value)?))
+    }
+
     /// Another dtype, by pandas' name.
     fn astype(&self, dtype: &str) -> PyResult<Self> {
         wrap(self.expr.astype(dtype_from_name(dtype)?))

@@ -422,9 +422,12 @@ def _assign(own: DataFrame, pairs: Mapping[Any, Any]) -> DataFrame:
     try:
         columns = []
         for label, value in pairs.items():
-            if not isinstance(value, Series):
-                raise NotImplementedError("scalars are assigned by pandas")
-            columns.append((label, value.expr))
+            if isinstance(value, Series):
+                columns.append((label, value.expr))
+            elif type(value) in (bool, int, float, str) and own._meta.shape[1]:
+                columns.append((label, own.expr.filled(value)))
+            else:
+                raise NotImplementedError("other scalars are assigned by pandas")
         return own._like(own._expr.assign(columns), meta)
     except Unsupported:
         return blockwise(_set_columns, own, pairs, label="assign", meta=meta)

@@ -256,6 +256,10 @@ class _GroupBy:
         """The standard deviation of each group."""
         return self._reduce("std", _given(ddof=ddof, numeric_only=numeric_only), {"ddof": ddof}, ask=ask)
 
+    def median(self, numeric_only: bool = False, **ask: Any) -> Any:
+        """The median of each group."""
+        return self._reduce("median", _given(numeric_only=numeric_only), ask=ask)
+
     def size(self, **ask: Any) -> Any:
         """Number of rows of each group."""
         split_out = _split_out(ask, "size", self.sort)
@@ -670,7 +674,7 @@ class SeriesGroupBy(_GroupBy):
 
 #: Methods that pandas runs on the rows of all partitions.
 WHOLE = (
-    "bfill corr cov cumcount cummax cummin cumprod cumsum describe diff ffill head idxmax idxmin median"
+    "bfill corr cov cumcount cummax cummin cumprod cumsum describe diff ffill head idxmax idxmin"
     " ngroup nlargest nsmallest nunique pct_change quantile rank sem skew tail value_counts"
 ).split()
 

@@ -8,7 +8,7 @@ use weft_data::{ArrowType, Column, DType, Frame, Index, Kind};
 use weft_graph::Key;
 
 use super::Func;
-use super::distinct::Distinct;
+use super::distinct::{Distinct, Kept, Values};
 use super::encode::NONE;
 use super::group::Grouper;
 use super::state::{Groups, State};
@@ -35,8 +35,8 @@ pub struct Aggregator {
     /// None: all rows are one group, which exists even without rows.
     grouper: Option<Grouper>,
     states: Vec<State>,
-    /// For each `nunique`: the different pairs of group and value.
-    distinct: Vec<Option<Distinct>>,
+    /// For each `nunique` and `median`: pairs of group and value.
+    kept: Vec<Option<Kept>>,
     ids: Vec<u32>,
 }
 
@@ -45,15 +45,16 @@ impl Aggregator {
         let dtypes: Vec<DType> = spec.keys.iter().map(|(_, dtype)| dtype.clone()).collect();
         let grouper = (!dtypes.is_empty()).then(|| Grouper::new(&dtypes, !spec.dropna));
         let states = spec.aggs.iter().map(|(_, func, dtype)| State::new(*func, dtype.clone())).collect();
-        let distinct = spec
+        let kept = spec
             .aggs
             .iter()
             .map(|(_, func, dtype)| match func {
-                Func::NUnique { dropna } => Some(Distinct::new(dtype.clone(), !dropna)),
+                Func::NUnique { dropna } => Some(Kept::Distinct(Distinct::new(dtype.clone(), !dropna))),
+                Func::Median => Some(Kept::Values(Values::default())),
                 _ => None,
             })
             .collect();
-        Aggregator { spec, grouper, states, distinct, ids: Vec::new() }
+        Aggregator { spec, grouper, states, kept, ids: Vec::new() }
     }
 
     fn groups(&self) -> usize {
@@ -93,9 +94,9 @@ impl Aggregator {
 
     fn feed(&mut self, inputs: &[Option<Vector>], rows: usize, ids: Option<&[u32]>) -> Result<()> {
         let groups = Groups { ids, count: self.groups(), rows };
-        for ((state, distinct), input) in self.states.iter_mut().zip(&mut self.distinct).zip(inputs) {
-            match (distinct, input) {
-                (Some(distinct), Some(input)) => distinct.update(ids, input)?,
+        for ((state, kept), input) in self.states.iter_mut().zip(&mut self.kept).zip(inputs) {
+            match (kept, input) {
+                (Some(kept), Some(input)) => kept.update(ids, input)?,
                 _ => state.update(input.as_ref(), groups)?,
             }
         }
@@ -103,7 +104,7 @@ impl Aggregator {
     }
 
     /// What another aggregator of the same kind can [`merge`](Self::merge): groups with their
-    /// states, and the different values of each `nunique`.
+    /// states, and the values kept for each `nunique` and `median`.
     pub fn partials(&mut self) -> Result<Vec<Frame>> {
         let count = self.groups();
         let all: Vec<u32> = (0..count as u32).collect();
@@ -115,8 +116,8 @@ impl Aggregator {
             columns.extend(state.partial(count)?);
         }
         let mut frames = vec![frame(columns, count)];
-        for distinct in self.distinct.iter().flatten() {
-            let (groups, values) = distinct.pairs()?;
+        for kept in self.kept.iter().flatten() {
+            let (groups, values) = kept.pairs()?;
             let mut columns = match &self.grouper {
                 Some(grouper) => grouper.keys(&groups)?,
                 None => Vec::new(),
@@ -125,6 +126,11 @@ impl Aggregator {
             frames.push(frame(columns, groups.len()));
         }
         Ok(frames)
+    }
+
+    /// The group of each row of what was merged last.
+    pub fn merged(&self) -> &[u32] {
+        &self.ids
     }
 
     /// Takes in what [`partials`](Self::partials) gave.
@@ -145,15 +151,16 @@ impl Aggregator {
             columns = others;
             state.merge(own, groups)?;
         }
-        for (distinct, partial) in self.distinct.iter_mut().flatten().zip(rest) {
+        self.ids = ids;
+        let mut ids = Vec::new();
+        for (kept, partial) in self.kept.iter_mut().flatten().zip(rest) {
             let columns = vectors(partial);
             let (keys, values) = columns.split_at(self.spec.keys.len());
             if let Some(grouper) = &mut self.grouper {
                 grouper.group(keys, &mut ids)?;
             }
-            distinct.update(self.grouper.is_some().then_some(&ids), &values[0])?;
+            kept.update(self.grouper.is_some().then_some(&ids), &values[0])?;
         }
-        self.ids = ids;
         Ok(())
     }
 
@@ -162,9 +169,12 @@ impl Aggregator {
         let count = self.groups();
         let mut columns = Vec::with_capacity(self.states.len());
         for i in 0..self.states.len() {
-            columns.push(match (&self.distinct[i], self.spec.aggs[i].1) {
-                (Some(distinct), _) => {
-                    Vector::from_vec::<Int64Type>(DType::Int64, distinct.counts(self.groups()))
+            columns.push(match (&self.kept[i], self.spec.aggs[i].1) {
+                (Some(Kept::Distinct(distinct)), _) => {
+                    Vector::from_vec::<Int64Type>(DType::Int64, distinct.counts(count))
+                }
+                (Some(Kept::Values(kept)), _) => {
+                    Vector::from_vec::<Float64Type>(DType::Float64, kept.medians(count))
                 }
                 (_, func) => {
                     let vector = self.states[i].finish(count)?;

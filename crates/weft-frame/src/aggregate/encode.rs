@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::types::{Float32Type, Float64Type, Int64Type};
 use arrow_array::{Array, LargeStringArray};
+use arrow_buffer::OffsetBuffer;
 use hashbrown::{HashMap, HashTable};
 use weft_data::DType;
 
@@ -45,6 +46,9 @@ enum Values {
         /// Ends of the texts in `bytes`, by code.
         ends: Vec<usize>,
         bytes: Vec<u8>,
+        /// Texts of few bytes, which are their own hash table's keys.
+        short: HashMap<(u64, u64), u32, ahash::RandomState>,
+        /// The others.
         index: HashTable<u32>,
         hasher: ahash::RandomState,
     },
@@ -66,6 +70,7 @@ impl Encoder {
             DType::Str => Values::Text {
                 ends: Vec::new(),
                 bytes: Vec::new(),
+                short: HashMap::default(),
                 index: HashTable::new(),
                 hasher: ahash::RandomState::default(),
             },
@@ -258,7 +263,16 @@ impl Encoder {
     }
 
     fn text_code(&mut self, text: &str) -> u32 {
-        let Values::Text { ends, bytes, index, hasher } = &mut self.values else { return NONE };
+        let Values::Text { ends, bytes, short, index, hasher } = &mut self.values else { return NONE };
+        if let Some(packed) = packed(text) {
+            let count = &mut self.count;
+            return *short.entry(packed).or_insert_with(|| {
+                bytes.extend_from_slice(text.as_bytes());
+                ends.push(bytes.len());
+                *count += 1;
+                *count - 1
+            });
+        }
         let at = |ends: &[usize], code: u32| {
             let code = code as usize;
             (if code == 0 { 0 } else { ends[code - 1] })..ends[code]
@@ -309,16 +323,17 @@ impl Encoder {
                 }
             }
             Values::Text { ends, bytes, .. } => {
-                let texts: LargeStringArray = codes
-                    .iter()
-                    .map(|&c| {
-                        let start = if c == 0 { 0 } else { ends[c as usize - 1] };
-                        // The bytes of a text were copied whole.
-                        let text = std::str::from_utf8(&bytes[start..ends[c as usize]]).unwrap_or_default();
-                        (!is_missing(c)).then_some(text)
-                    })
-                    .collect();
-                Vector::new(DType::Str, Arc::new(texts))
+                let mut offsets = Vec::with_capacity(codes.len() + 1);
+                let mut data = Vec::with_capacity(codes.len() * bytes.len() / ends.len().max(1));
+                offsets.push(0);
+                for &code in codes {
+                    let start = if code == 0 { 0 } else { ends[code as usize - 1] };
+                    data.extend_from_slice(&bytes[start..ends[code as usize]]);
+                    offsets.push(data.len() as i64);
+                }
+                let valid = self.missing.map(|_| codes.iter().map(|&code| !is_missing(code)).collect());
+                let texts = LargeStringArray::try_new(OffsetBuffer::new(offsets.into()), data.into(), valid);
+                Vector::new(DType::Str, Arc::new(texts.map_err(|e| ExprError::Invalid(e.to_string()))?))
             }
         })
     }
@@ -348,6 +363,20 @@ impl Encoder {
         }
         ranks
     }
+}
+
+/// A text of up to 15 bytes, and its length.
+#[inline]
+fn packed(text: &str) -> Option<(u64, u64)> {
+    let text = text.as_bytes();
+    if text.len() > 15 {
+        return None;
+    }
+    let mut bytes = [0; 16];
+    bytes[..text.len()].copy_from_slice(text);
+    bytes[15] = text.len() as u8;
+    let packed = u128::from_le_bytes(bytes);
+    Some((packed as u64, (packed >> 64) as u64))
 }
 
 /// Makes the table cover `range`; false if that would be too wide.

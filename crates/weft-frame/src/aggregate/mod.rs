@@ -42,6 +42,8 @@ pub enum Func {
     NUnique {
         dropna: bool,
     },
+    /// The middle one of the values, or the mean of the two in the middle.
+    Median,
 }
 
 impl Func {
@@ -61,13 +63,14 @@ impl Func {
             Func::Any => "any",
             Func::All => "all",
             Func::NUnique { .. } => "nunique",
+            Func::Median => "median",
         }
     }
 
     /// The names of all aggregations, for tests that must not miss one.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 15] = [
         "size", "count", "sum", "prod", "mean", "min", "max", "first", "last", "var", "std", "any", "all",
-        "nunique",
+        "nunique", "median",
     ];
 
     /// With pandas' default parameters.
@@ -87,6 +90,7 @@ impl Func {
             "any" => Func::Any,
             "all" => Func::All,
             "nunique" => Func::NUnique { dropna: true },
+            "median" => Func::Median,
             _ => return None,
         })
     }
@@ -135,6 +139,10 @@ impl Func {
             Func::Mean if plain => Ok(DType::Float64),
             Func::Var { .. } | Func::Std { .. } if *dtype == DType::Float32 => Ok(DType::Float32),
             Func::Var { .. } | Func::Std { .. } if plain => Ok(DType::Float64),
+            // Alone it is a matter of sorting, and of float32 it is float32.
+            Func::Median if grouped && plain && *dtype != DType::Float32 && *dtype != DType::Bool => {
+                Ok(DType::Float64)
+            }
             Func::Min | Func::Max => Ok(dtype.clone()),
             Func::First | Func::Last if grouped => Ok(dtype.clone()),
             Func::Any | Func::All if plain => Ok(DType::Bool),

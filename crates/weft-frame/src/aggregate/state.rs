@@ -81,7 +81,7 @@ enum Picked {
 impl State {
     pub fn new(func: Func, dtype: DType) -> Self {
         let memory = match func {
-            Func::Size | Func::Count | Func::NUnique { .. } => Memory::Count(Vec::new()),
+            Func::Size | Func::Count | Func::NUnique { .. } | Func::Median => Memory::Count(Vec::new()),
             Func::Mean => Memory::Mean { sums: Vec::new(), counts: Vec::new() },
             Func::Var { .. } | Func::Std { .. } => Memory::Moments(Vec::new()),
             Func::Any | Func::All => Memory::Flag(Vec::new()),

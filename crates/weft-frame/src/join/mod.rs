@@ -182,6 +182,30 @@ fn gathered(side: &Expr) -> Option<Expr> {
     }
 }
 
+impl Join {
+    /// If only the existence of matches counts: of a table that is much larger than the rows to look up, those keys that
+    /// any of them has. All partitions find them side by side, and few are left to be put together.
+    fn reduced(&self, rows: &Expr, table: &Expr) -> Option<Expr> {
+        let larger = table.npartitions() > 1 && 4.0 * rows.expected_rows()? < table.expected_rows()?;
+        if !larger || !matches!(self.spec.how, How::LeftSemi | How::LeftAnti) {
+            return None;
+        }
+        let row_keys = probe::labels(&self.spec.right)?;
+        let table_keys = probe::labels(&self.spec.left)?;
+        let columns = row_keys.iter().map(|key| ProbeColumn {
+            label: key.clone(),
+            source: key.clone(),
+            from_table: false,
+        });
+        let columns = columns.collect();
+        let own = table.project(row_keys.clone()).ok()?;
+        let schema = own.schema().clone();
+        let keys = rows.project(table_keys.clone()).ok()?;
+        let probe = Probe { rows: own, table: keys, how: How::LeftSemi, row_keys, table_keys, columns };
+        Some(probe.expr(schema))
+    }
+}
+
 impl Exchange for Join {
     fn tag(&self) -> &str {
         "merge"
@@ -241,6 +265,7 @@ impl Exchange for Join {
         spec.columns.retain(|column| need.has(&column.label));
         let joined = Expr::join(left, right, spec.clone())?;
         let (left_one, right_one) = (gathered(left), gathered(right));
+        let right_one = right_one.map(|table| self.reduced(left, &table).unwrap_or(table));
         let probe = right_one.and_then(|table| Probe::of(left, &table, &spec, false));
         // Looked up from the right, rows come in the order of the right side.
         let smaller = || left.expected_rows() < right.expected_rows();

@@ -29,6 +29,15 @@ pub struct ProbeColumn {
     pub from_table: bool,
 }
 
+/// The columns that keys are, if all of them are columns.
+pub(super) fn labels(keys: &[KeyRef]) -> Option<Vec<Key>> {
+    let label = |key: &KeyRef| match key {
+        KeyRef::Column(label) => Some(label.clone()),
+        KeyRef::Index(_) => None,
+    };
+    keys.iter().map(label).collect()
+}
+
 impl Probe {
     /// The join as a probe of `left`'s rows, or, if `swap`, of `right`'s; `None`: it needs something else.
     pub(crate) fn of(left: &Expr, right: &Expr, spec: &JoinSpec, swap: bool) -> Option<Probe> {
@@ -40,15 +49,7 @@ impl Probe {
         if !allowed || spec.index.is_some() {
             return None;
         }
-        let keys = |refs: &[KeyRef]| -> Option<Vec<Key>> {
-            refs.iter()
-                .map(|key| match key {
-                    KeyRef::Column(label) => Some(label.clone()),
-                    KeyRef::Index(_) => None,
-                })
-                .collect()
-        };
-        let (left_keys, right_keys) = (keys(&spec.left)?, keys(&spec.right)?);
+        let (left_keys, right_keys) = (labels(&spec.left)?, labels(&spec.right)?);
         let columns = spec
             .columns
             .iter()

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type};
+use arrow_array::types::{Date32Type, Decimal64Type, Decimal128Type, Float64Type, Int64Type};
 use arrow_array::{Array, BooleanArray, PrimitiveArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use weft_data::{ArrowType, DType};
@@ -243,6 +243,23 @@ const TENTHS: [f64; 39] = [
     1e-16, 1e-17, 1e-18, 1e-19, 1e-20, 1e-21, 1e-22, 1e-23, 1e-24, 1e-25, 1e-26, 1e-27, 1e-28, 1e-29, 1e-30,
     1e-31, 1e-32, 1e-33, 1e-34, 1e-35, 1e-36, 1e-37, 1e-38,
 ];
+
+/// Decimals of 64 bits as float64, missing ones as NaN.
+pub(super) fn narrow_to_floats(vector: &Vector) -> Result<Vector> {
+    let own = vector.values.as_primitive_opt::<Decimal64Type>().ok_or_else(|| mismatch(vector))?;
+    let scale = own.scale();
+    let factor = TENTHS.get(scale.max(0) as usize).copied().filter(|_| scale >= 0);
+    let one = |value: i64| match factor {
+        Some(factor) if value.unsigned_abs() <= 1 << 53 => value as f64 * factor,
+        _ => decimal_to_f64(value.into(), scale),
+    };
+    let mut values: Vec<f64> = own.values().iter().map(|&value| one(value)).collect();
+    if let Some(nulls) = own.nulls().filter(|nulls| nulls.null_count() > 0) {
+        let missing = values.iter_mut().zip(nulls).filter(|(_, valid)| !valid);
+        missing.for_each(|(value, _)| *value = f64::NAN);
+    }
+    Ok(Vector::from_vec::<Float64Type>(DType::Float64, values))
+}
 
 fn as_floats(vector: &Vector) -> Result<Vec<f64>> {
     Ok(match &vector.dtype {

@@ -1,13 +1,13 @@
-//! Columns of codes into a dictionary, as readers bring them: an operation looks at each different value
-//! once.
+//! Columns as readers bring them. Codes into a dictionary: an operation looks at each different value once.
+//! Decimals of 64 bits: what makes floats of them needs no more.
 //!
 //! They live within a pass only. Whatever leaves it is spelled out.
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, LargeStringArray};
+use arrow_array::types::{Decimal128Type, Int32Type};
+use arrow_array::{Array, ArrayRef, Decimal64Array, LargeStringArray};
 use weft_data::DType;
 
 use super::vector::{Operand, Vector};
@@ -26,8 +26,18 @@ impl Vector {
         self.dtype == DType::Str && self.values.as_any_dictionary_opt().is_some()
     }
 
+    /// Whether the values are decimals in 64 bits, as readers bring those of few digits.
+    pub fn is_narrow(&self) -> bool {
+        self.values.as_any().is::<Decimal64Array>()
+    }
+
     /// The values themselves.
     pub fn plain(&self) -> Result<Vector> {
+        if let Some(narrow) = self.values.as_any().downcast_ref::<Decimal64Array>() {
+            let wide = narrow.unary::<_, Decimal128Type>(i128::from);
+            let wide = wide.with_precision_and_scale(narrow.precision(), narrow.scale()).map_err(failed)?;
+            return Ok(Vector::new(self.dtype.clone(), Arc::new(wide)));
+        }
         let Some(codes) = self.values.as_any_dictionary_opt() else { return Ok(self.clone()) };
         let values = arrow_select::take::take(codes.values(), codes.keys(), None).map_err(failed)?;
         Ok(Vector::new(self.dtype.clone(), values))
@@ -53,6 +63,11 @@ impl Vector {
 
 /// Runs an operation some of whose arguments are coded.
 pub(super) fn run(op: &Op, args: &[Operand<'_>], rows: usize) -> Result<Vector> {
+    if let (Op::Astype(DType::Float64), [Operand::Vector(vector)]) = (op, args)
+        && vector.is_narrow()
+    {
+        return super::arrow::narrow_to_floats(vector);
+    }
     let vectors = args.iter().filter(|arg| matches!(arg, Operand::Vector(_))).count();
     if let (1, Some(at)) = (vectors, args.iter().position(|arg| matches!(arg, Operand::Vector(_))))
         && let Operand::Vector(vector) = args[at]
@@ -67,7 +82,7 @@ pub(super) fn run(op: &Op, args: &[Operand<'_>], rows: usize) -> Result<Vector> 
     let plain: Vec<Option<Vector>> = args
         .iter()
         .map(|arg| match arg {
-            Operand::Vector(vector) if vector.is_coded() => vector.plain().map(Some),
+            Operand::Vector(vector) if vector.is_coded() || vector.is_narrow() => vector.plain().map(Some),
             _ => Ok(None),
         })
         .collect::<Result<_>>()?;

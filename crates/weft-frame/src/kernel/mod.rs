@@ -98,6 +98,8 @@ pub enum Op {
     IsIn(Arc<[Scalar]>),
     /// args: condition, value where true, value where false (missing for `Series.where`).
     Where,
+    /// One value for each row. args: any column of these rows, value. The column is not looked at.
+    Fill,
     /// args: column, lowest value; missing stays missing.
     ClipLower,
     /// args: column, highest value.
@@ -292,6 +294,7 @@ impl Op {
             Op::Astype(_) => "astype",
             Op::IsIn(_) => "isin",
             Op::Where => "where",
+            Op::Fill => "fill",
             Op::ClipLower | Op::ClipUpper => "clip",
             Op::Round(_) => "round",
             Op::Text(op) => op.name(),
@@ -311,6 +314,7 @@ impl Op {
                 hasher
             }
             Op::Where => hasher.text("where"),
+            Op::Fill => hasher.text("fill"),
             Op::ClipLower => hasher.text("clip_lower"),
             Op::ClipUpper => hasher.text("clip_upper"),
             Op::Round(decimals) => hasher.text("round").number(*decimals as u64),
@@ -328,15 +332,32 @@ pub fn names() -> Vec<String> {
     names.extend(BinaryOp::ALL.iter().map(|op| op.name().to_owned()));
     names.extend(DtField::ALL.iter().map(|field| format!("dt.{}", field.name())));
     names.extend(TextOp::NAMES.iter().map(|name| format!("str.{name}")));
-    let others =
-        [Op::FillNa, Op::Astype(DType::Bool), Op::IsIn([].into()), Op::Where, Op::ClipLower, Op::Round(0)];
+    let others = [
+        Op::FillNa,
+        Op::Astype(DType::Bool),
+        Op::IsIn([].into()),
+        Op::Where,
+        Op::Fill,
+        Op::ClipLower,
+        Op::Round(0),
+    ];
     names.extend(others.iter().map(|op| op.name().to_owned()));
     names
 }
 
 /// Runs an operation on a batch of `rows` rows.
 pub fn run(op: &Op, args: &[Operand<'_>], rows: usize) -> Result<Vector, ExprError> {
-    if args.iter().any(|arg| matches!(arg, Operand::Vector(vector) if vector.is_coded())) {
+    if let (Op::Fill, [.., Operand::Literal(literal)]) = (op, args) {
+        let dtype = match &literal.value {
+            Scalar::Bool(_) => DType::Bool,
+            Scalar::Float(_) => DType::Float64,
+            Scalar::Str(_) => DType::Str,
+            _ => DType::Int64,
+        };
+        return repeat(literal, &dtype, rows);
+    }
+    let is_read = |arg: &Operand<'_>| matches!(arg, Operand::Vector(v) if v.is_coded() || v.is_narrow());
+    if args.iter().any(is_read) {
         return coded::run(op, args, rows);
     }
     if args.iter().any(|arg| matches!(arg, Operand::Vector(Vector { dtype: DType::Arrow(_), .. }))) {

@@ -8,7 +8,7 @@ use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, Int64Array, LargeStringArray, PrimitiveArray};
+use arrow_array::{Array, ArrayRef, Decimal64Array, Int64Array, LargeStringArray, PrimitiveArray};
 use arrow_buffer::ScalarBuffer;
 use arrow_schema::DataType;
 use weft_data::{ArrowType, DType, TimeUnit};
@@ -62,6 +62,7 @@ fn unit_of(unit: &arrow_schema::TimeUnit) -> TimeUnit {
 /// floats whatever was expected. `None`: there is no such form.
 pub(super) fn column(array: &ArrayRef, dtype: &DType) -> Option<(DType, ArrayRef)> {
     let values: ArrayRef = match dtype {
+        DType::Arrow(ArrowType::Decimal { .. }) if array.as_any().is::<Decimal64Array>() => array.clone(),
         DType::Arrow(ArrowType::Decimal { precision, scale }) => {
             let decimals = array.as_primitive_opt::<Decimal128Type>()?.clone();
             Arc::new(decimals.with_precision_and_scale(*precision, *scale).ok()?)

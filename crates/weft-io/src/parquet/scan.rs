@@ -10,7 +10,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
-use parquet::basic::Encoding;
+use parquet::basic::{Encoding, Type};
 use parquet::file::metadata::ColumnChunkMetaData;
 use weft_data::{Column, DType, Frame, Index, TaskError};
 
@@ -223,7 +223,8 @@ impl Group<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// What to decode columns to: text stays codes into a dictionary where the file has it so.
+    /// What to decode columns to: text stays codes into a dictionary where the file has it so, and decimals stay
+    /// integers of 64 bits.
     fn schema(&self) -> Schema {
         let metadata = self.file.metadata.row_group(self.group);
         let fields = self.file.schema.fields().iter().map(|field| {
@@ -234,6 +235,14 @@ impl Group<'_> {
                     match leaf.is_some_and(|leaf| is_coded(metadata.column(leaf))) {
                         true => DataType::Dictionary(Box::new(DataType::Int32), Box::new(text)),
                         false => text,
+                    }
+                }
+                DataType::Decimal128(precision, scale) => {
+                    let physical =
+                        self.file.leaf(field.name()).map(|leaf| metadata.column(leaf).column_type());
+                    match physical {
+                        Some(Type::INT64) => DataType::Decimal64(*precision, *scale),
+                        _ => field.data_type().clone(),
                     }
                 }
                 other => other.clone(),
