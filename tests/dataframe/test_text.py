@@ -39,6 +39,7 @@ def test_words_of_several_letters():
 def files(tmp_path):
     frame = pd.DataFrame({"s": ["a", None, "ß"], "x": [1, 2, 3]}, index=pd.Index(["i", "j", "k"], name="ix"))
     frame.to_csv(tmp_path / "a.csv")
+    frame.to_parquet(tmp_path / "a.parquet")
     return frame, tmp_path
 
 
@@ -48,6 +49,7 @@ READERS = {
     "from_delayed": lambda frame, path: dd.from_delayed([delayed(frame)]),
     "from_dict": lambda frame, path: dd.from_dict({"s": ["a", None], "x": [1, 2]}, npartitions=1),
     "read_csv": lambda frame, path: dd.read_csv(path / "a.csv"),
+    "read_parquet": lambda frame, path: dd.read_parquet(path / "a.parquet"),
     "read_csv by pandas": lambda frame, path: dd.read_csv(path / "a.csv", skipfooter=0, engine="python"),
 }
 

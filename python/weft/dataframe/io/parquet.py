@@ -1,20 +1,23 @@
-"""Parquet: read in Rust where it has every column's dtype, else through pyarrow."""
+"""Reading Parquet: in Rust where it has every column's dtype, else through pyarrow."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from weft._weft import FrameExpr, ParquetFiles
 from weft.base import tokenize
 from weft.dataframe import _convert, _meta
 from weft.dataframe._collection import host, new_collection
+from weft.dataframe.io._conditions import MISSING_FOLDER, Conditions, hive_value
+from weft.dataframe.io._parquet_write import to_parquet
+from weft.dataframe.io._text import text_as_asked
 from weft.utils import natural_sort_key, parse_bytes
 
 _INDEX = "__index_level_0__"
@@ -27,11 +30,17 @@ def read_parquet(
     categories: Any = None,
     index: Any = None,
     storage_options: dict[str, Any] | None = None,
-    engine: str = "auto",
+    dtype_backend: Any = None,
     calculate_divisions: bool = False,
     ignore_metadata_file: bool = False,
+    metadata_task_size: Any = None,
     split_row_groups: Any = "infer",
     blocksize: Any = "default",
+    aggregate_files: Any = None,
+    parquet_file_extension: Any = (".parq", ".parquet", ".pq"),
+    filesystem: Any = "fsspec",
+    engine: str | None = None,
+    arrow_to_pandas: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> Any:
     """A lazy DataFrame over Parquet files, a partition for some row groups of a file.
@@ -43,7 +52,10 @@ def read_parquet(
     columns : list or str, optional
         Only these; a single name gives a Series.
     filters : list, optional
-        As pyarrow takes them: ``[("x", ">", 1)]``; row groups without such rows are not read.
+        As pyarrow takes them: ``[("x", ">", 1)]``, or a list of such lists of which one must hold. Only rows
+        that fit remain; row groups and hive folders without any are not read.
+    categories : list or dict, optional
+        Columns that become categorical.
     index : str, list or False, optional
         Which columns become the index; by default what the files say.
     calculate_divisions : bool
@@ -51,6 +63,16 @@ def read_parquet(
     split_row_groups : 'infer', 'adaptive', bool or int
         Row groups of a partition: so many; one if True; all of a file if False; else as many as
         ``blocksize`` allows.
+    dtype_backend : {'numpy_nullable', 'pyarrow'}, optional
+        Which kind of dtypes columns get, as in :func:`pandas.read_parquet`.
+    filesystem : 'fsspec', 'arrow' or a file system of either
+        What opens the files.
+    arrow_to_pandas : dict, optional
+        Options of :meth:`pyarrow.Table.to_pandas`; pyarrow then reads the files.
+    parquet_file_extension : str, tuple of str or None
+        Which files of a folder are read.
+    metadata_task_size, aggregate_files, ignore_metadata_file
+        Accepted for compatibility: footers are read side by side, and small row groups share partitions.
     blocksize : int or str, optional
         Bytes of a partition, unpacked; by default some 4 MiB, more if there would be very many partitions.
 
@@ -61,18 +83,29 @@ def read_parquet(
     ValueError
         If a column does not exist.
     """
-    from fsspec.core import get_fs_token_paths
-
-    if engine not in ("auto", "pyarrow"):
+    if engine not in (None, "auto", "pyarrow"):
         raise ValueError(f"engine {engine!r}: pandas 3 reads Parquet with 'pyarrow'")
+    if dtype_backend not in (None, "numpy_nullable", "pyarrow"):
+        raise ValueError(
+            f"dtype_backend {dtype_backend!r} is invalid, only 'numpy_nullable' and 'pyarrow' are allowed."
+        )
     paths = [os.fspath(p) for p in path] if isinstance(path, (list, tuple, set)) else os.fspath(path)
-    filesystem, _, found = get_fs_token_paths(paths, mode="rb", storage_options=storage_options)
-    files = sorted(_files(filesystem, found), key=natural_sort_key)
+    opened, found = _open(paths, filesystem, storage_options)
+    files = sorted(_files(opened, found, parquet_file_extension), key=natural_sort_key)
     if not files:
         raise FileNotFoundError(f"no Parquet files in {path}")
+    conditions = Conditions(filters)
     roots = [] if isinstance(path, (list, tuple, set)) else found
     hive = [_hive(file, roots) for file in files]
-    read = _Read(filesystem, files, hive, columns, filters, index, categories, kwargs)
+    levels = _levels(hive)
+    kept = [i for i, folders in enumerate(hive) if conditions.may_hold(folders)] or [0]
+    files, hive = [files[i] for i in kept], [hive[i] for i in kept]
+    rows = conditions.beyond(levels)
+    if dtype_backend is not None:
+        kwargs["dtype_backend"] = dtype_backend
+    if arrow_to_pandas:
+        kwargs["arrow_to_pandas"] = arrow_to_pandas
+    read = _Read(opened, files, hive, levels, columns, filters if rows else None, index, categories, kwargs)
     meta: Any = read.meta()
     series = isinstance(columns, str)
     divisions = _divisions(read, meta) if calculate_divisions else None
@@ -80,15 +113,17 @@ def read_parquet(
         order, divisions = divisions
         read.files = files = [files[i] for i in order]
         read.hive = [hive[i] for i in order]
-    if _is_local(filesystem) and not (any(hive) or filters or categories or kwargs):
+    if _is_local(opened) and not ((set(levels) & set(meta.columns)) or categories or kwargs):
         with contextlib.suppress(NotImplementedError):
-            split = ("files", 0) if divisions else None
-            frame = _native(read, meta, split or _split(split_row_groups, blocksize))
+            split = ("files", 0) if divisions else _split(split_row_groups, blocksize)
+            if rows and (rows.columns & set(levels)):
+                raise NotImplementedError("conditions of rows and folders at once")
+            frame = _native(read, meta, split, rows)
             frame = frame if divisions is None else frame._with_divisions(divisions)
-            return frame[columns] if series else frame
+            return text_as_asked(frame[columns] if series else frame)
     if series:
         meta = meta[columns]
-    return host(
+    frame = host(
         read,
         (),
         {},
@@ -99,6 +134,44 @@ def read_parquet(
         fallback=False,
         numbered=list(range(len(files))),
     )
+    return text_as_asked(frame)
+
+
+def _open(paths: Any, filesystem: Any, storage_options: dict[str, Any] | None) -> tuple[Any, list[str]]:
+    """The file system (of fsspec) and the paths in it, wildcards resolved.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file system, or options are given beside one.
+    """
+    from fsspec import AbstractFileSystem
+    from fsspec.core import expand_paths_if_needed, get_fs_token_paths
+
+    if filesystem in (None, "fsspec", "arrow", "pyarrow"):
+        opened, _, found = get_fs_token_paths(paths, mode="rb", storage_options=storage_options)
+        return opened, list(found)
+    if storage_options:
+        raise ValueError(
+            f"Cannot specify storage_options when an explicit filesystem object is specified. "
+            f"Got: {storage_options}"
+        )
+    if not isinstance(filesystem, AbstractFileSystem):
+        import pyarrow.fs as arrow_fs
+
+        if not isinstance(filesystem, arrow_fs.FileSystem):
+            raise ValueError(
+                f"filesystem is 'fsspec', 'arrow' or a file system of either, not {filesystem!r}"
+            )
+        from fsspec.implementations.arrow import ArrowFSWrapper
+
+        filesystem = ArrowFSWrapper(filesystem)
+    names = [paths] if isinstance(paths, str) else paths
+    stripped = [filesystem._strip_protocol(name) for name in names]
+    return filesystem, expand_paths_if_needed(stripped, "rb", 0, filesystem, None)
+
+
+__all__ = ["read_parquet", "to_parquet"]
 
 
 def _is_local(filesystem: Any) -> bool:
@@ -128,7 +201,7 @@ def _split(split_row_groups: Any, blocksize: Any) -> tuple[str, int]:
     return "bytes", parse_bytes(blocksize)
 
 
-def _native(read: _Read, meta: pd.DataFrame, split: tuple[str, int]) -> Any:
+def _native(read: _Read, meta: pd.DataFrame, split: tuple[str, int], rows: Conditions) -> Any:
     """The DataFrame that Rust reads.
 
     Raises
@@ -141,8 +214,13 @@ def _native(read: _Read, meta: pd.DataFrame, split: tuple[str, int]) -> Any:
     if not meta.columns.is_unique:
         raise NotImplementedError("columns of one name")
 
+    wanted = list(meta.columns)
+    if rows:
+        meta = read.meta(rows.columns)
+
     def field(label: Any, name: Any, dtype: Any) -> tuple[Any, str, str]:
         known = _convert.dtype_name(dtype)
+        known = "str" if known == "string" else known
         if known is None or name not in missing:
             raise NotImplementedError(f"column {label!r} of {dtype}")
         if known == "bool" and missing[name] != 0:
@@ -158,7 +236,13 @@ def _native(read: _Read, meta: pd.DataFrame, split: tuple[str, int]) -> Any:
     source = found.plan(fields, index, split)
     promoted = {label: dtype for label, _, dtype in fields if dtype != _convert.dtype_name(meta[label].dtype)}
     token = tokenize(read.files, read.versions)
-    return new_collection(FrameExpr.parquet(source, token), meta.astype(promoted))
+    strings = {label: dtype for label, dtype in meta.dtypes.items() if promoted.get(label) == "str"}
+    frame = new_collection(FrameExpr.parquet(source, token), meta.astype(promoted))
+    frame = frame.astype(strings) if strings else frame
+    if rows:
+        frame = frame[rows.mask(frame)]
+        frame = frame.reset_index(drop=True) if isinstance(meta.index, pd.RangeIndex) else frame
+    return frame if list(frame.columns) == wanted else frame[wanted]
 
 
 def _native_index(read: _Read, index: pd.Index, field: Any) -> Any:
@@ -179,11 +263,12 @@ def _native_index(read: _Read, index: pd.Index, field: Any) -> Any:
     return [(index.name, field(name, name, index.dtype))]
 
 
-def _files(filesystem: Any, found: Sequence[str]) -> list[str]:
+def _files(filesystem: Any, found: Sequence[str], suffixes: Any) -> list[str]:
     files: list[str] = []
     for path in found:
         if filesystem.isdir(path):
-            files += [f for f in filesystem.find(path) if _is_data(os.path.relpath(f, path))]
+            root = path.rstrip("/")
+            files += [f for f in filesystem.find(path) if _is_data(f[len(root) + 1 :], suffixes)]
         elif filesystem.exists(path):
             files.append(path)
         else:
@@ -191,10 +276,10 @@ def _files(filesystem: Any, found: Sequence[str]) -> list[str]:
     return files
 
 
-def _is_data(relative: str) -> bool:
-    return not any(part.startswith(("_", ".")) for part in relative.split("/")) and relative.endswith(
-        (".parquet", ".parq", ".pq")
-    )
+def _is_data(relative: str, suffixes: Any) -> bool:
+    if any(part.startswith(("_", ".")) for part in relative.split("/")):
+        return False
+    return suffixes is None or relative.endswith(suffixes if isinstance(suffixes, str) else tuple(suffixes))
 
 
 def _hive(file: str, roots: Sequence[str]) -> dict[str, str]:
@@ -206,6 +291,16 @@ def _hive(file: str, roots: Sequence[str]) -> dict[str, str]:
     return {}
 
 
+def _levels(hive: list[dict[str, str]]) -> dict[str, list[Any]]:
+    """The values of each hive column, as numbers where all are."""
+    levels: dict[str, list[Any]] = {}
+    for name in hive[0] if hive else {}:
+        texts = {folders.get(name, "") for folders in hive} - {MISSING_FOLDER}
+        values = {hive_value(text) for text in texts}
+        levels[name] = sorted(values if all(isinstance(value, int) for value in values) else texts)
+    return levels
+
+
 class _Read:
     """File ``i`` as pandas."""
 
@@ -214,6 +309,7 @@ class _Read:
         filesystem: Any,
         files: list[str],
         hive: list[dict[str, str]],
+        levels: dict[str, list[Any]],
         columns: Any,
         filters: Any,
         index: Any,
@@ -223,9 +319,7 @@ class _Read:
         self.filesystem, self.files, self.hive = filesystem, files, hive
         self.columns, self.filters, self.index = columns, filters, index
         self.categories, self.options = categories, options
-        self.levels = {
-            name: sorted({folders.get(name, "") for folders in hive}) for name in (hive[0] if hive else {})
-        }
+        self.levels = levels
         self.described: dict[str, Any] = {}
         self.versions = [_version(filesystem, file) for file in files]
         self.__name__ = "read_parquet"
@@ -251,48 +345,91 @@ class _Read:
                 frame = frame if frame.index.name is None else frame.reset_index()
                 frame = frame.set_index(names if len(names) > 1 else names[0])
         for name, levels in self.levels.items():
-            frame[name] = pd.Categorical([folders[name]] * len(frame), categories=levels)
+            value = folders[name]
+            value = value if value in levels else hive_value(value)
+            frame[name] = pd.Categorical([value] * len(frame), categories=levels)
         for name in self.categories or ():
             frame[name] = frame[name].astype("category")
         if self.columns is None:
             return frame
         return frame[self.columns if isinstance(self.columns, str) else list(self.columns)]
 
-    def meta(self) -> pd.DataFrame:
+    def meta(self, more: Any = ()) -> pd.DataFrame:
+        """What partitions look like, with the columns ``more`` besides those that are wanted."""
         import pyarrow.parquet as pq
 
-        with self.filesystem.open(self.files[0], "rb") as file:
-            schema = pq.read_schema(file)
+        path = self.files[0]
+        try:
+            with self.filesystem.open(path, "rb") as file:
+                schema = pq.read_schema(file)
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read as Parquet: {error}") from error
         self.described = described = schema.pandas_metadata or {}
-        table = schema.empty_table()
-        frame = table.to_pandas(types_mapper=_arrow_dtype)
+        frame = schema.empty_table().to_pandas(**self._conversion())
         names = (
             [*frame.columns, *[n for n in frame.index.names if n is not None]] if described else schema.names
         )
         self._wanted(list(names))
-        result = self._finish(frame, {name: levels[0] for name, levels in self.levels.items()})
+        given = self.columns
+        if given is not None and more:
+            wanted = [given] if isinstance(given, str) else list(given)
+            self.columns = [*wanted, *(name for name in more if name not in wanted)]
+        folders = {name: str(levels[0]) if levels else MISSING_FOLDER for name, levels in self.levels.items()}
+        result = self._finish(_with_text_labels(frame, schema), folders)
+        self.columns = given
         if isinstance(result, pd.Series):
             result = result.to_frame()
+        for label in result.columns if result.columns.is_unique else ():
+            dtype = result[label].dtype
+            if isinstance(dtype, pd.CategoricalDtype) and label not in self.levels:
+                unknown = pd.CategoricalDtype([_meta.UNKNOWN_CATEGORIES], dtype.ordered)
+                result[label] = result[label].astype(unknown)
         return _meta.make_meta(result)
+
+    def _conversion(self) -> dict[str, Any]:
+        """Options of ``to_pandas``."""
+        backend = self.options.get("dtype_backend")
+        mapper = _arrow_dtype
+        if backend == "pyarrow":
+            mapper = pd.ArrowDtype
+        elif backend == "numpy_nullable":
+            mapper = _NULLABLE.get
+        return {"types_mapper": mapper, **(self.options.get("arrow_to_pandas") or {})}
 
     def __call__(self, partition_info: int) -> Any:
         path = self.files[partition_info]
         wanted = self._wanted_of_file()
         try:
-            with self.filesystem.open(path, "rb") as file:
-                frame = self._read(file, wanted)
+            frame = self._read(path, wanted)
         except (OSError, ValueError) as error:
             raise type(error)(f"{path}: {error}") from error
         return self._finish(frame, self.hive[partition_info])
 
-    def _read(self, file: Any, wanted: list[Any] | None) -> pd.DataFrame:
-        if self.options:
-            return pd.read_parquet(
-                file, engine="pyarrow", columns=wanted, filters=self.filters, **self.options
-            )
-        import pyarrow.parquet as pq
+    def _read(self, path: str, wanted: list[Any] | None) -> pd.DataFrame:
+        import pyarrow.dataset as ds
+        import pyarrow.fs as arrow_fs
 
-        return pq.read_table(file, columns=wanted, filters=self.filters).to_pandas(types_mapper=_arrow_dtype)
+        opened = ds.dataset(
+            path,
+            schema=None,
+            format="parquet",
+            filesystem=arrow_fs.PyFileSystem(arrow_fs.FSSpecHandler(self.filesystem)),
+        )
+        names = opened.schema.names if wanted is None else self._with_labels(wanted, opened.schema)
+        table = opened.to_table(columns=names, filter=self._condition(path), use_threads=False)
+        return table.to_pandas(**self._conversion())
+
+    def _with_labels(self, wanted: list[Any], schema: Any) -> list[Any]:
+        """``wanted`` and the columns in which pandas keeps its index."""
+        described = (schema.pandas_metadata or {}).get("index_columns", [])
+        labels = [name for name in described if isinstance(name, str) and self.index is None]
+        return list(dict.fromkeys([*wanted, *labels]))
+
+    def _condition(self, path: str) -> Any:
+        """The filters as an expression of pyarrow, without what the folders of a file decide."""
+        if not self.filters:
+            return None
+        return Conditions(self.filters).of_arrow(self.hive[self.files.index(path)])
 
     def _wanted_of_file(self) -> list[Any] | None:
         if self.columns is None:
@@ -306,11 +443,37 @@ class _Read:
 
 def _arrow_dtype(kind: Any) -> Any:
     """Dates and decimals stay Arrow's: as Python objects they would be slow, and have no dtype."""
-    import pyarrow as pa
-
     if pa.types.is_date(kind) or pa.types.is_decimal(kind):
         return pd.ArrowDtype(kind)
     return None
+
+
+_NULLABLE = {
+    pa.bool_(): pd.BooleanDtype(),
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+    pa.float32(): pd.Float32Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.string(): pd.StringDtype(),
+    pa.large_string(): pd.StringDtype(),
+}
+
+
+def _with_text_labels(frame: pd.DataFrame, schema: Any) -> pd.DataFrame:
+    """``frame``, which has no rows: an index of text then comes as one of objects."""
+    index = frame.index
+    if isinstance(index, pd.MultiIndex) or index.dtype != "O":
+        return frame
+    [name, *_] = [*(schema.pandas_metadata or {}).get("index_columns", []), None]
+    if not isinstance(name, str) or schema.field(name).type not in (pa.string(), pa.large_string()):
+        return frame
+    return frame.set_axis(index.astype("str"), axis=0)
 
 
 def _version(filesystem: Any, file: str) -> Any:
@@ -349,151 +512,3 @@ def _divisions(read: _Read, meta: Any) -> Any:
     if isinstance(meta.index, pd.DatetimeIndex):
         labels = [pd.Timestamp(label) for label in labels]
     return order, labels
-
-
-def to_parquet(
-    df: Any,
-    path: Any,
-    compression: Any = "snappy",
-    write_index: bool = True,
-    append: bool = False,
-    overwrite: bool = False,
-    ignore_divisions: bool = False,
-    partition_on: Any = None,
-    storage_options: dict[str, Any] | None = None,
-    custom_metadata: Any = None,
-    write_metadata_file: Any = None,
-    compute: bool = True,
-    compute_kwargs: dict[str, Any] | None = None,
-    schema: Any = "infer",
-    name_function: Any = None,
-    engine: str = "auto",
-    **kwargs: Any,
-) -> Any:
-    """Writes each partition as a Parquet file ``part.N.parquet`` in a folder.
-
-    Parameters
-    ----------
-    path : str
-        The folder; made if it does not exist.
-    write_index : bool
-        Write the index, too.
-    append, overwrite : bool
-        Add files to those that are there, or remove the folder first.
-    partition_on : list of str, optional
-        Write a folder for each value of these columns (hive).
-    name_function : callable, optional
-        The name of file ``i``.
-    compute : bool
-        Write now; otherwise a lazy value that writes when computed.
-
-    Raises
-    ------
-    ValueError
-        If an argument does not fit.
-    """
-    from fsspec.core import url_to_fs
-
-    if partition_on is not None:
-        partition_on = [partition_on] if isinstance(partition_on, str) else list(partition_on)
-        if set(partition_on) - set(df.columns):
-            raise ValueError(f"Partitioning on non-existent column. partition_on={partition_on} .")
-    if append and overwrite:
-        raise ValueError("Cannot use both `overwrite=True` and `append=True`!")
-    if compression not in (None, "snappy", "gzip", "brotli", "zstd", "lz4", "none") and not isinstance(
-        compression, dict
-    ):
-        raise ValueError(f"unknown compression {compression!r}")
-    filesystem, folder = url_to_fs(os.fspath(path), **(storage_options or {}))
-    if overwrite and filesystem.exists(folder):
-        if folder.rstrip("/") in ("", "/", os.getcwd()):
-            raise ValueError(f"overwrite=True would remove {folder!r}: name a folder of its own")
-        if _reads_from(df, folder):
-            raise ValueError("Cannot overwrite a path that you are reading from in the same task graph.")
-        filesystem.rm(folder, recursive=True)
-    filesystem.makedirs(folder, exist_ok=True)
-    first = 0
-    if append:
-        first = sum(1 for f in filesystem.find(folder) if f.endswith(".parquet"))
-    names = [
-        f"part.{i}.parquet" if name_function is None else name_function(i)
-        for i in range(first, first + df.npartitions)
-    ]
-    written = host(
-        _Write(filesystem, folder, names, compression, write_index, partition_on, kwargs),
-        (df,),
-        {},
-        meta=None,
-        npartitions=df.npartitions,
-        label="to_parquet",
-        numbered=list(range(df.npartitions)),
-    )
-    done = host(_nothing, (written,), {}, meta=None, npartitions=1, label="to_parquet-done", whole=True)
-    return done.compute(**(compute_kwargs or {})) if compute else done
-
-
-def _reads_from(df: Any, folder: str) -> bool:
-    return False if not hasattr(df, "expr") else f"read_parquet {folder}" in df.explain()
-
-
-def _nothing(parts: list[Any]) -> None:
-    return None
-
-
-class _Write:
-    """Writes partition ``i``; the file gets its name when it is whole."""
-
-    def __init__(
-        self,
-        filesystem: Any,
-        folder: str,
-        names: list[str],
-        compression: Any,
-        write_index: bool,
-        partition_on: list[str] | None,
-        options: dict[str, Any],
-    ) -> None:
-        self.filesystem, self.folder, self.names = filesystem, folder, names
-        self.compression, self.write_index = compression, write_index
-        self.partition_on, self.options = partition_on, options
-        self.__name__ = "to_parquet"
-
-    def __dask_tokenize__(self) -> Any:
-        import uuid
-
-        return uuid.uuid4().hex  # Writing twice is not writing once.
-
-    def __call__(self, part: pd.DataFrame, partition_info: int) -> str:
-        name = self.names[partition_info]
-        if not self.partition_on:
-            self._write(part, f"{self.folder}/{name}")
-            return name
-        keys = self.partition_on if len(self.partition_on) > 1 else self.partition_on[0]
-        for values, rows in part.groupby(keys, observed=True, dropna=False):
-            labels = values if isinstance(values, tuple) else (values,)
-            folders = "/".join(f"{key}={_folder(value)}" for key, value in zip(self.partition_on, labels))
-            self.filesystem.makedirs(f"{self.folder}/{folders}", exist_ok=True)
-            self._write(rows.drop(columns=self.partition_on), f"{self.folder}/{folders}/{name}")
-        return name
-
-    def _write(self, part: pd.DataFrame, target: str) -> None:
-        partial = f"{os.path.dirname(target)}/.{os.path.basename(target)}.partial"
-        try:
-            with self.filesystem.open(partial, "wb") as file:
-                part.to_parquet(
-                    file,
-                    engine="pyarrow",
-                    compression=None if self.compression == "none" else self.compression,
-                    index=self.write_index,
-                    **self.options,
-                )
-            self.filesystem.mv(partial, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self.filesystem.rm(partial)
-            raise
-
-
-def _folder(value: Any) -> str:
-    missing = isinstance(value, float) and math.isnan(value) or value is None
-    return "__HIVE_DEFAULT_PARTITION__" if missing else str(value)
