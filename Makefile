@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml 2>/dev/null) Cargo.toml
 CRATES := $(filter-out weft-python,$(notdir $(wildcard crates/*)))
 
-.PHONY: build test test-rust test-python property check demo bench clean
+.PHONY: build test test-rust test-python property chaos check demo bench clean
 
 build: $(VENV)/.built
 
@@ -33,6 +33,11 @@ test-python: build
 # Ten thousand random trees of array operations beside NumPy; other ones each time.
 property: build
 	WEFT_PROPERTY_CASES=$${WEFT_PROPERTY_CASES:-10000} $(PY) -m pytest -n auto tests/array/test_trees.py
+
+# A hundred jobs with known answers on a cluster whose workers are killed at random.
+chaos: build
+	WEFT_CHAOS_JOBS=$${WEFT_CHAOS_JOBS:-100} WEFT_CHAOS_SECONDS=$${WEFT_CHAOS_SECONDS:-600} \
+	$(PY) -m pytest -x --timeout=3000 tests/distributed/test_resilience.py -k workers_are_killed
 
 check: build
 	cargo fmt --all --check

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import subprocess
+import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -48,3 +53,58 @@ def local():
     """A client of two workers that are threads of this process."""
     with Client(n_workers=2, threads_per_worker=1, processes=False, memory_limit=0) as client:
         yield client
+
+
+class Process:
+    """A server and what it says."""
+
+    def __init__(self, *arguments, **env):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "weft", *map(str, arguments)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **env},
+        )
+        self.lines = []
+        self.said = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stderr:
+            with self.said:
+                self.lines.append(line)
+                self.said.notify_all()
+
+    @property
+    def text(self):
+        return "".join(self.lines)
+
+    def wait_for(self, text):
+        with self.said:
+            assert self.said.wait_for(lambda: text in self.text, timeout=60), self.text
+
+    def end(self, how=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            code = self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        self._reader.join(60)
+        self.process.stderr.close()
+        return code
+
+
+@pytest.fixture
+def start():
+    """Starts servers, and ends those that a test leaves."""
+    with contextlib.ExitStack() as stack:
+
+        def go(*arguments, **env):
+            process = Process(*arguments, **env)
+            stack.callback(process.end)
+            return process
+
+        yield go

@@ -40,6 +40,8 @@ pub enum ToPeer {
 pub struct Call {
     pub request: RequestId,
     pub function: Packed,
+    /// For an actor: it may take its time, and others like it are not held up.
+    pub actor: bool,
 }
 
 /// What a worker answers. Values follow as buffers.

@@ -13,6 +13,8 @@ pub enum Address {
     Unix(PathBuf),
     /// Host and port; port 0: any free one.
     Tcp(String, u16),
+    /// The same with TLS, for which both sides need certificates.
+    Tls(String, u16),
 }
 
 impl FromStr for Address {
@@ -27,14 +29,16 @@ impl FromStr for Address {
         if let Some(path) = text.strip_prefix("unix://") {
             return if path.is_empty() { Err(wrong()) } else { Ok(Address::Unix(path.into())) };
         }
-        let rest = match text.split_once("://") {
-            None => text,
-            Some(("tcp", rest)) => rest,
+        let (tls, rest) = match text.split_once("://") {
+            None => (false, text),
+            Some(("tcp", rest)) => (false, rest),
+            Some(("tls", rest)) => (true, rest),
             Some(_) => return Err(wrong()),
         };
         let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         match port.parse() {
+            Ok(port) if !host.is_empty() && tls => Ok(Address::Tls(host.to_owned(), port)),
             Ok(port) if !host.is_empty() => Ok(Address::Tcp(host.to_owned(), port)),
             _ => Err(wrong()),
         }
@@ -48,6 +52,8 @@ impl fmt::Display for Address {
             Address::Unix(path) => write!(f, "unix://{}", path.display()),
             Address::Tcp(host, port) if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
             Address::Tcp(host, port) => write!(f, "tcp://{host}:{port}"),
+            Address::Tls(host, port) if host.contains(':') => write!(f, "tls://[{host}]:{port}"),
+            Address::Tls(host, port) => write!(f, "tls://{host}:{port}"),
         }
     }
 }
@@ -57,7 +63,7 @@ impl Address {
     pub fn is_local(&self) -> bool {
         match self {
             Address::InProcess(_) | Address::Unix(_) => true,
-            Address::Tcp(host, _) => {
+            Address::Tcp(host, _) | Address::Tls(host, _) => {
                 host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
             }
         }
@@ -70,8 +76,14 @@ mod tests {
 
     #[test]
     fn addresses_survive_being_written() {
-        for text in ["inproc://a", "unix:///tmp/x y", "tcp://127.0.0.1:80", "tcp://[::1]:80", "tcp://host:0"]
-        {
+        for text in [
+            "inproc://a",
+            "unix:///tmp/x y",
+            "tcp://127.0.0.1:80",
+            "tcp://[::1]:80",
+            "tcp://host:0",
+            "tls://h:1",
+        ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
         assert_eq!("127.0.0.1:8786".parse::<Address>().unwrap().to_string(), "tcp://127.0.0.1:8786");

@@ -24,13 +24,15 @@ pub struct Open(Stream);
 
 impl Open {
     /// The server's side of the introduction.
-    pub async fn accept(mut stream: Stream, token: &Token) -> Result<Open, NetError> {
+    pub async fn accept(stream: Stream, token: &Token) -> Result<Open, NetError> {
+        let mut stream = hello::secure(stream, token, true).await?;
         hello::accept(&mut stream, token).await?;
         Ok(Open(stream))
     }
 
     /// The caller's side of the introduction.
-    pub async fn call(mut stream: Stream, token: &Token) -> Result<Open, NetError> {
+    pub async fn call(stream: Stream, token: &Token) -> Result<Open, NetError> {
+        let mut stream = hello::secure(stream, token, false).await?;
         hello::call(&mut stream, token).await?;
         Ok(Open(stream))
     }

@@ -20,6 +20,8 @@ pub enum NetError {
     Refused(String),
     #[error("the other side does not know this cluster's token")]
     Token,
+    #[error("no TLS connection: {0}")]
+    Tls(String),
     #[error("a message could not be written: {0}")]
     Encode(String),
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{NetError, Stream};
+use crate::{NetError, Stream, Tls};
 
 /// Most that a stranger can make us hold.
 pub const LIMIT: usize = 72;
@@ -25,9 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const VERSION: u32 = 1;
 const MAGIC: [u8; 4] = *b"weft";
 
-/// What the processes of one cluster know and nobody else.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token([u8; 32]);
+/// What the processes of one cluster know and nobody else, and what they show on connections by TLS.
+#[derive(Clone)]
+pub struct Token {
+    secret: [u8; 32],
+    tls: Option<Tls>,
+}
 
 /// Not its value: logs are read by others.
 impl std::fmt::Debug for Token {
@@ -40,17 +43,27 @@ impl Token {
     pub fn random() -> Result<Token, NetError> {
         let mut bytes = [0; 32];
         fill(&mut bytes)?;
-        Ok(Token(bytes))
+        Ok(Token { secret: bytes, tls: None })
     }
 
     /// Any secret text, for instance a file's contents. The empty text is the token of clusters that
     /// need none, because only this machine reaches them.
     pub fn from_secret(secret: &str) -> Token {
-        Token(blake3::derive_key("weft cluster token 1", secret.trim().as_bytes()))
+        let secret = blake3::derive_key("weft cluster token 1", secret.trim().as_bytes());
+        Token { secret, tls: None }
+    }
+
+    /// The same, with certificates for `tls://` addresses.
+    pub fn with_tls(self, tls: Option<Tls>) -> Token {
+        Token { tls, ..self }
+    }
+
+    pub(crate) fn tls(&self) -> Result<&Tls, NetError> {
+        self.tls.as_ref().ok_or_else(|| NetError::Tls("a tls:// address needs certificates".into()))
     }
 
     fn proof(&self, side: &[u8], server: &[u8; 32], caller: &[u8; 32]) -> blake3::Hash {
-        blake3::Hasher::new_keyed(&self.0).update(side).update(server).update(caller).finalize()
+        blake3::Hasher::new_keyed(&self.secret).update(side).update(server).update(caller).finalize()
     }
 }
 
@@ -79,6 +92,17 @@ fn read_opening(bytes: &[u8; 40]) -> Result<[u8; 32], NetError> {
         )));
     }
     Ok(*nonce)
+}
+
+/// Encrypts the stream, if its address says so. Part of the patience that a stranger is shown.
+pub(crate) async fn secure(stream: Stream, token: &Token, server: bool) -> Result<Stream, NetError> {
+    let Stream::Plain(stream) = stream else { return Ok(stream) };
+    let tls = token.tls()?.clone();
+    in_time(async {
+        let secured = if server { tls.accept(stream).await } else { tls.call(stream).await };
+        secured.map(|stream| Stream::Tls(Box::new(stream)))
+    })
+    .await
 }
 
 /// The server's side. Nothing of the stream may be used before it succeeds.

@@ -3,8 +3,8 @@
 //! A **message** is any type that serde knows, together with **buffers** that travel beside it as
 //! they lie in memory. Messages are written in `postcard`; all that wait to be sent when the socket
 //! is free go as one **frame** ([`frame`]), so a thousand small messages cost one system call.
-//! Streams come from a [`Listener`] or [`connect`]: in this process, over a Unix socket, or over TCP.
-//! Before the first message both sides prove that they know the cluster's [`Token`] ([`hello`]).
+//! Streams come from a [`Listener`] or [`connect`]: in this process, over a Unix socket, over TCP, or over TCP with TLS
+//! 1.3 ([`Tls`]). Before the first message both sides prove that they know the cluster's [`Token`] ([`hello`]).
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -36,11 +36,15 @@ mod address;
 mod connection;
 mod error;
 pub mod frame;
+#[cfg(test)]
+mod fuzz;
 pub mod hello;
+mod tls;
 mod transport;
 
 pub use address::Address;
 pub use connection::{Open, Received, Receiver, Sender};
 pub use error::NetError;
 pub use hello::Token;
+pub use tls::{Tls, temporary_certificates};
 pub use transport::{Listener, Stream, connect};

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
+use tokio_rustls::TlsStream;
 
 use crate::{Address, NetError};
 
@@ -22,6 +23,9 @@ pub enum Stream {
     InProcess(DuplexStream),
     Unix(UnixStream),
     Tcp(TcpStream),
+    /// To or from a `tls://` address, before anything was said.
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 macro_rules! delegate {
@@ -29,7 +33,8 @@ macro_rules! delegate {
         match $self.get_mut() {
             Stream::InProcess($stream) => $call,
             Stream::Unix($stream) => $call,
-            Stream::Tcp($stream) => $call,
+            Stream::Tcp($stream) | Stream::Plain($stream) => $call,
+            Stream::Tls($stream) => $call,
         }
     };
 }
@@ -78,6 +83,7 @@ enum Inner {
     InProcess(tokio::sync::Mutex<mpsc::UnboundedReceiver<DuplexStream>>),
     Unix(UnixListener),
     Tcp(TcpListener),
+    Tls(TcpListener),
 }
 
 impl Listener {
@@ -108,6 +114,11 @@ impl Listener {
                 let bound = listener.local_addr().map_err(failed)?;
                 (Address::Tcp(host.clone(), bound.port()), Inner::Tcp(listener))
             }
+            Address::Tls(host, port) => {
+                let listener = TcpListener::bind((host.as_str(), *port)).await.map_err(failed)?;
+                let bound = listener.local_addr().map_err(failed)?;
+                (Address::Tls(host.clone(), bound.port()), Inner::Tls(listener))
+            }
         };
         Ok(Listener { address, inner })
     }
@@ -123,10 +134,13 @@ impl Listener {
                 calls.lock().await.recv().await.map(Stream::InProcess).ok_or(NetError::Closed)
             }
             Inner::Unix(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
-            Inner::Tcp(listener) => {
+            Inner::Tcp(listener) | Inner::Tls(listener) => {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+                Ok(match &self.inner {
+                    Inner::Tls(_) => Stream::Plain(stream),
+                    _ => Stream::Tcp(stream),
+                })
             }
         }
     }
@@ -138,7 +152,7 @@ impl Drop for Listener {
             Address::InProcess(name) => drop(in_process().remove(name)),
             // Somebody may have removed it before us.
             Address::Unix(path) => drop(std::fs::remove_file(path)),
-            Address::Tcp(..) => {}
+            Address::Tcp(..) | Address::Tls(..) => {}
         }
     }
 }
@@ -159,7 +173,7 @@ pub async fn connect(address: &Address) -> Result<Stream, NetError> {
             Ok(Stream::InProcess(ours))
         }
         Address::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await.map_err(failed)?)),
-        Address::Tcp(host, port) => {
+        Address::Tcp(host, port) | Address::Tls(host, port) => {
             // A server that listens everywhere is here as well.
             let everywhere = matches!(host.parse(), Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
             let stream = if everywhere {
@@ -169,7 +183,10 @@ pub async fn connect(address: &Address) -> Result<Stream, NetError> {
             }
             .map_err(failed)?;
             stream.set_nodelay(true).map_err(failed)?;
-            Ok(Stream::Tcp(stream))
+            Ok(match address {
+                Address::Tls(..) => Stream::Plain(stream),
+                _ => Stream::Tcp(stream),
+            })
         }
     }
 }

@@ -598,6 +598,19 @@ fn view<'py>(graph: &Bound<'py, Graph>, name: &str) -> PyResult<Bound<'py, PyAny
     graph.py().import("collections.abc")?.getattr(name)?.call1((graph,))
 }
 
+/// What the user said about the tasks of a layer.
+pub(crate) fn annotations_of(layer: &LayerRef) -> Option<&Py<PyAny>> {
+    let work = layer.work.as_any()?;
+    let annotations = if let Some(task) = work.downcast_ref::<PyTask>() {
+        &task.annotations
+    } else if let Some(work) = bag_work(layer) {
+        work.annotations()
+    } else {
+        &work.downcast_ref::<PyTasks>()?.annotations
+    };
+    annotations.as_ref()
+}
+
 /// One layer of a graph, as a handle: `Graph.layers` shows these.
 #[pyclass(name = "LayerView", module = "weft._weft", frozen, mapping, weakref)]
 pub(crate) struct LayerView {
@@ -613,15 +626,7 @@ impl LayerView {
 
     #[getter]
     fn annotations(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let work = self.layer.work.as_any()?;
-        let annotations = if let Some(task) = work.downcast_ref::<PyTask>() {
-            &task.annotations
-        } else if let Some(work) = bag_work(&self.layer) {
-            work.annotations()
-        } else {
-            &work.downcast_ref::<PyTasks>()?.annotations
-        };
-        annotations.as_ref().map(|a| a.clone_ref(py))
+        annotations_of(&self.layer).map(|a| a.clone_ref(py))
     }
 
     /// Names of the layers that this one reads.

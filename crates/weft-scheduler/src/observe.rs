@@ -81,6 +81,26 @@ impl Scheduler {
         Some((info, story))
     }
 
+    /// Tasks that run or could run, how long they will take on one thread as far as is known, and the bytes of all
+    /// results: what the size of a cluster follows from.
+    pub fn load(&self) -> (u64, Nanos, u64) {
+        let (mut tasks, mut us, mut nbytes) = (0, 0, 0);
+        for entry in self.workers.iter().flatten() {
+            tasks += entry.processing.len() as u64;
+            us += entry.occupancy_us;
+            nbytes += entry.nbytes;
+        }
+        let unknown_us = self.config.unknown_duration_ns / 1000;
+        for slot in self.tasks.slots() {
+            let task = &self.tasks[slot];
+            if matches!(task.state, State::Queued | State::Unrunnable) {
+                tasks += 1;
+                us += self.prefixes.get(task.prefix).duration_us.map_or(unknown_us, u64::from);
+            }
+        }
+        (tasks, us * 1000, nbytes)
+    }
+
     /// Workers that have said nothing since `before`.
     pub fn silent(&self, before: Nanos) -> Vec<WorkerId> {
         let entries = self.workers.iter().enumerate();

@@ -4,17 +4,41 @@ from __future__ import annotations
 
 from concurrent.futures import CancelledError
 
+from weft.distributed._actor import Actor, ActorFuture, BaseActorFuture
+from weft.distributed._adaptive import Adaptive
 from weft.distributed._client import Client, default_client, get_client, worker_client
 from weft.distributed._cluster import LocalCluster
 from weft.distributed._coordination import Event, Lock, MultiLock, Pub, Queue, Semaphore, Sub, Variable
 from weft.distributed._errors import FutureCancelledError, KilledWorker, Reschedule
 from weft.distributed._executor import ClientExecutor
 from weft.distributed._future import Future, as_completed, fire_and_forget, futures_of, wait
+from weft.distributed._plugins import (
+    Environ,
+    NannyPlugin,
+    PipInstall,
+    SchedulerPlugin,
+    UploadDirectory,
+    UploadFile,
+    WorkerPlugin,
+)
+from weft.distributed._progress import progress
+from weft.distributed._security import Security
 from weft.distributed._worker import Worker, get_worker, rejoin, secede
 
 TimeoutError = TimeoutError
 
 __all__ = [
+    "Adaptive",
+    "Environ",
+    "NannyPlugin",
+    "PipInstall",
+    "SchedulerPlugin",
+    "UploadDirectory",
+    "UploadFile",
+    "WorkerPlugin",
+    "Actor",
+    "ActorFuture",
+    "BaseActorFuture",
     "CancelledError",
     "Client",
     "ClientExecutor",
@@ -28,6 +52,7 @@ __all__ = [
     "Pub",
     "Queue",
     "Reschedule",
+    "Security",
     "Semaphore",
     "Sub",
     "TimeoutError",
@@ -39,6 +64,7 @@ __all__ = [
     "futures_of",
     "get_client",
     "get_worker",
+    "progress",
     "rejoin",
     "secede",
     "wait",

@@ -14,8 +14,11 @@ from functools import partial
 from typing import Any
 
 from weft import _weft, config
+from weft.distributed._actor import Actor
 from weft.distributed._errors import failed
 from weft.distributed._future import Dispatcher, Future, futures_of
+from weft.distributed._plugins import SHELF
+from weft.distributed._security import certificates
 from weft.utils import funcname, parse_timedelta
 
 __all__ = ["Client", "default_client", "get_client", "worker_client"]
@@ -109,6 +112,8 @@ class Client:
         if address is None and config.get("scheduler-address", None):
             address = config.get("scheduler-address")
         if address is None:
+            if security is not None:
+                kwargs["security"] = security
             self.cluster = _cluster.LocalCluster(**kwargs)
             self._owns_cluster = True
         elif not isinstance(address, str):
@@ -121,7 +126,8 @@ class Client:
         )
         self.id = f"{type(self).__name__}-{name + '-' if name else ''}{uuid.uuid4()}"
         try:
-            self._core = _weft.ClusterClient(where, token, self.id, timeout)
+            tls = certificates(security or getattr(self.cluster, "security", None), "client", where)
+            self._core = _weft.ClusterClient(where, token, self.id, timeout, tls)
         except BaseException:
             if self._owns_cluster:
                 self.cluster.close()
@@ -373,11 +379,12 @@ class Client:
             raise TypeError("First input to submit must be a callable function")
         actor = actor or actors
         options = _options(priority, retries, workers, allow_other_workers, resources, actor)
-        handle = self._core.submit(func, args, kwargs, key, funcname(func), pure and not actor, options)
+        name = funcname(func)
         if actor:
-            from weft.distributed._actor import actor_future
+            from weft.distributed._actor import Make
 
-            return actor_future(handle.key, self, handle, func)
+            func, pure = Make(func), False
+        handle = self._core.submit(func, args, kwargs, key, name, pure, options)
         return Future(handle.key, self, handle)
 
     def map(
@@ -431,7 +438,12 @@ class Client:
             keys = list(key)
             if columns and len(keys) != min(map(len, columns)):
                 raise ValueError(f"{len(keys)} keys for {min(map(len, columns))} calls")
-        options = _options(priority, retries, workers, allow_other_workers, resources, actor or actors)
+        actor = actor or actors
+        options = _options(priority, retries, workers, allow_other_workers, resources, actor)
+        if actor:
+            from weft.distributed._actor import Make
+
+            func, pure = Make(func), False
         handles = self._core.map(func, columns, kwargs, keys, name, pure, options)
         return [Future(handle.key, self, handle) for handle in handles]
 
@@ -748,28 +760,75 @@ class Client:
         """
         if on_error not in ("raise", "return", "ignore"):
             raise ValueError(f"on_error must be 'raise', 'return' or 'ignore', not {on_error!r}")
+        return self.sync(self._run_now, function, args, kwargs, workers, wait, on_error)
+
+    def _run_now(
+        self,
+        function: Callable[..., Any],
+        args: tuple = (),
+        kwargs: dict | None = None,
+        workers: Any = None,
+        wait: bool = True,
+        on_error: str = "raise",
+    ) -> Any:
         from weft.distributed._worker import Run
 
-        def go() -> Any:
-            known = {w["address"]: w for w in self._core.workers()}
-            by_name = {str(w["name"]): a for a, w in known.items()}
-            chosen = list(known) if workers is None else [by_name.get(w, w) for w in _names(workers)]
-            call = Run(function, args, kwargs)
-            pending = {address: self._core.call(address, call) for address in chosen}
-            if not wait:
-                return None
-            results: dict = {}
-            for address, reply in pending.items():
-                ((ok, value),) = reply.wait()
-                if ok:
-                    results[address] = value
-                elif on_error == "raise":
-                    raise failed(f"the function on {address}", *value)
-                elif on_error == "return":
-                    results[address] = failed(f"the function on {address}", *value)
-            return results
+        known = {w["address"]: w for w in self._core.workers()}
+        by_name = {str(w["name"]): a for a, w in known.items()}
+        chosen = list(known) if workers is None else [by_name.get(w, w) for w in _names(workers)]
+        call = Run(function, args, kwargs or {})
+        pending = {address: self._core.call(address, call) for address in chosen}
+        if not wait:
+            return None
+        results: dict = {}
+        for address, reply in pending.items():
+            ((ok, value),) = reply.wait()
+            if ok:
+                results[address] = value
+            elif on_error == "raise":
+                raise failed(f"the function on {address}", *value)
+            elif on_error == "return":
+                results[address] = failed(f"the function on {address}", *value)
+        return results
 
-        return self.sync(go)
+    def register_plugin(self, plugin: Any, name: str | None = None, idempotent: bool | None = None) -> Any:
+        """Has all workers, and those that come later, run a plugin.
+
+        Parameters
+        ----------
+        plugin : WorkerPlugin
+        name : str, optional
+            One of the same name is replaced. By default the plugin's attribute ``name``, or a new one.
+
+        Returns
+        -------
+        dict
+            What ``setup`` returned, by address of the worker.
+
+        Raises
+        ------
+        TypeError
+            It is a class, or a plugin for schedulers: weft's scheduler runs no Python.
+        """
+        from weft.distributed._plugins import register
+
+        return self.sync(register, self, plugin, name)
+
+    def register_worker_plugin(self, plugin: Any, name: str | None = None, nanny: bool | None = None) -> Any:
+        """The older name of `register_plugin`."""
+        return self.register_plugin(plugin, name)
+
+    def unregister_worker_plugin(self, name: str, nanny: bool | None = None) -> Any:
+        """Takes a plugin back from all workers.
+
+        Raises
+        ------
+        ValueError
+            There is none of this name.
+        """
+        from weft.distributed._plugins import unregister
+
+        return self.sync(unregister, self, name)
 
     def who_has(self, futures: Any = None, **kwargs: Any) -> Any:
         """Addresses of the workers that hold each result."""
@@ -876,25 +935,24 @@ class Client:
 
     def restart(self, timeout: Any = None, wait_for_workers: bool = True) -> Any:
         """Forgets all tasks and starts all workers again."""
+        return self.sync(self._restart_now, timeout, wait_for_workers)
 
-        def go() -> Client:
-            before = len(self._core.workers())
-            pids = {w["pid"] for w in self._core.workers()}
-            self._core.restart()
-            if wait_for_workers:
-                import time
+    def _restart_now(self, timeout: Any = None, wait_for_workers: bool = True) -> Client:
+        before = len(self._core.workers())
+        pids = {w["pid"] for w in self._core.workers()}
+        self._core.restart()
+        if wait_for_workers:
+            import time
 
-                until = time.monotonic() + (seconds(timeout) or 30.0)
-                while True:
-                    now = self._core.workers()
-                    if len(now) >= before and not pids & {w["pid"] for w in now if w["nanny"]}:
-                        break
-                    if time.monotonic() > until:
-                        raise TimeoutError("the workers did not come back in time")
-                    time.sleep(0.005)
-            return self
-
-        return self.sync(go)
+            until = time.monotonic() + (seconds(timeout) or 30.0)
+            while True:
+                now = self._core.workers()
+                if len(now) >= before and not pids & {w["pid"] for w in now if w["nanny"]}:
+                    break
+                if time.monotonic() > until:
+                    raise TimeoutError("the workers did not come back in time")
+                time.sleep(0.005)
+        return self
 
     # -- shared state -----------------------------------------------------------------------------
 
@@ -955,7 +1013,7 @@ class Client:
 
     def list_datasets(self, **kwargs: Any) -> Any:
         """Names under which something was published."""
-        return self.sync(lambda: tuple(self._core.coordinate("dataset-list", {})))
+        return self.sync(lambda: tuple(n for n in self._core.coordinate("dataset-list", {}) if n != SHELF))
 
     def get_executor(self, **kwargs: Any) -> Any:
         """This cluster as a `concurrent.futures.Executor`."""
@@ -1025,6 +1083,8 @@ def _sorted_out(futures: list[Future], arrived: list, errors: str) -> list:
     results = []
     for future, (ok, value) in zip(futures, arrived):
         if ok:
+            if isinstance(value, Actor):
+                value._future = future
             results.append(value)
             continue
         if errors == "skip":

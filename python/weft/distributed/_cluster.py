@@ -19,6 +19,7 @@ from typing import Any
 
 from weft import _weft, config
 from weft.distributed._nanny import Nanny
+from weft.distributed._security import Security, certificates
 from weft.system import CPU_COUNT
 from weft.utils import format_bytes
 
@@ -142,13 +143,24 @@ class LocalCluster:
             local_directory or config.get("temporary-directory", None) or tempfile.gettempdir()
         )
         self._number = 0
+        self._adaptive: Any = None
         #: By name: a `_Process`, or a `Worker` of this process.
         self.workers: dict[Any, Any] = {}
         self._token_file: str | None = None
-        tcp = f"tcp://{host or '127.0.0.1'}:{scheduler_port or 0}"
+        if security is True:
+            security = Security.temporary()
+        self.security = security or Security()
+        pem = self.security.pem("scheduler")
+        secure = protocol in ("tls", "tls://") or (protocol is None and pem is not None)
+        tcp = f"{'tls' if secure else 'tcp'}://{host or '127.0.0.1'}:{scheduler_port or 0}"
         listen = ["inproc://", f"unix://{self._directory}/scheduler", tcp]
         try:
-            settings = {**scheduler_settings(), "dashboard": self._dashboard, **(scheduler_kwargs or {})}
+            settings = {
+                **scheduler_settings(),
+                "dashboard": self._dashboard,
+                "tls": certificates(self.security, "scheduler", tcp),
+                **(scheduler_kwargs or {}),
+            }
             self._server = _weft.SchedulerServer(listen, self._token, **settings)
             self._tell_port()
         except BaseException:
@@ -215,16 +227,46 @@ class LocalCluster:
         """
         if n is None:
             n = jobs or (math.ceil(cores / self.threads_per_worker) if cores else 0)
+        if self._adaptive is not None and self._adaptive._thread is not threading.current_thread():
+            self._adaptive.stop()
+            self._adaptive = None
         with self._lock:
             while len(self.workers) < n:
                 self._add_worker()
-            surplus = [self.workers.pop(name) for name in list(self.workers)[n:]]
-        for worker in surplus:
+            surplus = list(self.workers)[n:]
+        self._retire(surplus)
+        return _Done() if self.asynchronous else None
+
+    def _retire(self, names: list) -> None:
+        """Lets workers hand over and go."""
+        with self._lock:
+            going = [worker for name in names if (worker := self.workers.pop(name, None)) is not None]
+        for worker in going:
             if self.processes:
                 worker.retire()
             else:
                 worker.close("the cluster was made smaller")
-        return _Done() if self.asynchronous else None
+
+    def adapt(self, minimum: int | None = None, maximum: float | None = None, **kwargs: Any) -> Any:
+        """Has the cluster grow with its work and shrink without it.
+
+        Parameters
+        ----------
+        minimum, maximum : int
+            Workers to have at least and at most.
+        **kwargs
+            Of `Adaptive`.
+
+        Returns
+        -------
+        Adaptive
+        """
+        from weft.distributed._adaptive import Adaptive
+
+        if self._adaptive is not None:
+            self._adaptive.stop()
+        self._adaptive = Adaptive(self, minimum=minimum, maximum=maximum, **kwargs)
+        return self._adaptive
 
     def _wait_for_processes(self) -> None:
         """Until all workers are there. One that cannot start is an error and not a wait for ever."""
@@ -244,6 +286,8 @@ class LocalCluster:
             self.status = "closed"
             workers = list(self.workers.values())
             self.workers = {}
+        if self._adaptive is not None:
+            self._adaptive.stop()
         if self.processes:
             for worker in workers:
                 worker.closing = True

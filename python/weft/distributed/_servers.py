@@ -8,9 +8,11 @@ import logging
 import os
 import random
 import secrets
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from functools import partial
@@ -33,6 +35,7 @@ from weft.distributed._cluster import (
 )
 from weft.distributed._nanny import Nanny
 from weft.distributed._preload import load
+from weft.distributed._security import Security
 from weft.system import CPU_COUNT
 
 __all__ = ["scheduler", "worker"]
@@ -206,7 +209,7 @@ def scheduler(
     if host and ":" in host and port is None and host.count(":") == 1:
         host, port = _split(host, 8786)
     host = host or "127.0.0.1"
-    security = _security(tls_ca_file, tls_cert, tls_key)
+    security = _security("scheduler", tls_ca_file, tls_cert, tls_key)
     token = _read_token(token_file)
     if not is_loopback(host) and not token and security is None and scheduler_file is None:
         raise click.ClickException(
@@ -218,7 +221,7 @@ def scheduler(
     scheme = protocol or ("tls" if security else "tcp")
     settings = scheduler_settings()
     settings["dashboard"] = dashboard_place(dashboard_address, host) if dashboard else None
-    settings |= _security_settings(security)
+    settings["tls"] = security.pem("scheduler") if security and scheme == "tls" else None
     signals = _Signals()
     try:
         server = _weft.SchedulerServer(
@@ -363,10 +366,13 @@ def worker(
     if not scheduler:
         raise click.UsageError("name the scheduler: weft worker tcp://10.0.0.1:8786, or --scheduler-file")
     if "://" not in scheduler:
-        scheduler = f"{'tls' if tls_cert else 'tcp'}://{scheduler}"
+        scheduler = f"{'tls' if tls_ca_file else 'tcp'}://{scheduler}"
     target = _split(scheduler, 8786)
     scheduler = f"{scheduler.split('://')[0]}://{target[0]}:{target[1]}"
-    security = _security(tls_ca_file, tls_cert, tls_key)
+    security = _security("worker", tls_ca_file, tls_cert, tls_key)
+    if scheduler.startswith("tls://") and security is None:
+        raise click.UsageError(f"{scheduler} needs certificates: --tls-ca-file, --tls-cert, --tls-key")
+    pem = security.pem("worker") if security is not None and scheduler.startswith("tls://") else None
     token = token or token_for(scheduler, security)
     if interface:
         host = interface_address(interface)
@@ -377,16 +383,16 @@ def worker(
             "several workers have a process each, which a nanny starts: leave --no-nanny out"
         )
     resource = _resources(resources) or dict(config.get("distributed.worker.resources", None) or {})
-    scheme = "tls" if security else "tcp"
+    scheme = "tls" if pem else "tcp"
     ports = _ports(worker_port)
-    base = {
+    base: dict[str, Any] = {
         "scheduler": scheduler,
         "public": scheduler,
         "token": token,
         "nthreads": threads,
         "memory_limit": _memory_limit(_number(memory_limit), count) or 0,
         "local_directory": os.fspath(
-            local_directory or config.get("temporary-directory", None) or _temporary_directory()
+            local_directory or config.get("temporary-directory", None) or tempfile.gettempdir()
         ),
         "resources": resource,
         "cleanup": [],
@@ -397,7 +403,7 @@ def worker(
         "lifetime_restart": lifetime_restart,
         "reconnect": patience if patience is not None else 300.0,
         "connect": patience if patience is not None else 1e9,
-        "tls": [tls_ca_file, tls_cert, tls_key] if security else None,
+        "tls": pem,
     }
     base |= {"contact": f"{scheme}://{contact_address.split('://')[-1]}" if contact_address else None}
     duration = seconds(lifetime or config.get("distributed.worker.lifetime.duration", None))
@@ -418,24 +424,31 @@ def worker(
     if pid_file:
         with open(pid_file, "w") as file:
             file.write(str(os.getpid()))
+    scratch = None
+    if nanny:
+        os.makedirs(base["local_directory"], exist_ok=True)
+        scratch = tempfile.mkdtemp(prefix="weft-worker-", dir=base["local_directory"])
+        base["cleanup"] = [scratch]
     try:
         if nanny:
-            _watch([partial(spec, i) for i in range(count)], scheduler, token)
+            _watch([partial(spec, i) for i in range(count)], scheduler, token, pem)
         else:
             from weft.distributed._worker import serve
 
             signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
             serve(spec(0))
     finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
         if pid_file:
             with contextlib.suppress(OSError):
                 os.remove(pid_file)
 
 
-def _watch(specs: list[Any], scheduler: str, token: str) -> None:
+def _watch(specs: list[Any], scheduler: str, token: str, pem: Any) -> None:
     """Has a nanny for each worker until a signal comes, or no worker is left."""
     signals = _Signals()
-    tell = partial(_report, scheduler, token)
+    tell = partial(_report, scheduler, token, pem)
     nannies = [Nanny(spec()["name"], spec, tell) for spec in specs]
     print(f"Started {len(nannies)} workers for {scheduler}", file=sys.stderr, flush=True)
     try:
@@ -455,14 +468,8 @@ def _watch(specs: list[Any], scheduler: str, token: str) -> None:
             thread.join()
 
 
-def _report(scheduler: str, token: str, nanny: str, pid: int, cause: str, expected: bool) -> None:
-    _weft.report_exit(scheduler, token, nanny, (pid, cause, expected))
-
-
-def _temporary_directory() -> str:
-    import tempfile
-
-    return tempfile.gettempdir()
+def _report(scheduler: str, token: str, pem: Any, nanny: str, pid: int, cause: str, expected: bool) -> None:
+    _weft.report_exit(scheduler, token, nanny, (pid, cause, expected), pem)
 
 
 def _wait_for_file(path: str, patience: float | None) -> dict[str, Any]:
@@ -527,9 +534,11 @@ def _number(text: str) -> Any:
     return text
 
 
-def _security(ca: str | None, cert: str | None, key: str | None) -> Any:
-    return None
-
-
-def _security_settings(security: Any) -> dict[str, Any]:
-    return {}
+def _security(role: str, ca: str | None, cert: str | None, key: str | None) -> Security | None:
+    """The certificates of the command line, else those of the settings; None: there are none."""
+    given: dict[str, Any] = {"tls_ca_file": ca, f"tls_{role}_cert": cert, f"tls_{role}_key": key}
+    security = Security(**given)
+    try:
+        return security if security.pem(role) is not None else None
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None

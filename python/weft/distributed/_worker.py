@@ -5,14 +5,18 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from weft import _weft
+from weft.distributed import _plugins, _preload
+from weft.distributed._security import Security
 
 __all__ = ["Worker", "get_worker", "rejoin", "secede"]
 
@@ -44,6 +48,7 @@ class Worker:
             thresholds=tuple(spec.get("thresholds", (0.6, 0.0, 0.0))),
             reconnect=spec.get("reconnect", 60.0),
             contact=spec.get("contact"),
+            tls=tuple(spec["tls"]) if spec.get("tls") else None,
         )
         self.name = spec["name"]
         self.address = self._server.address
@@ -51,10 +56,17 @@ class Worker:
         self._threads: list[threading.Thread] = []
         self._client: Any = None
         self._numbers = 0
+        self._actors = False
+        self._directory: str | None = None
         #: Why the worker has asked to go.
         self.leaving: str | None = None
+        #: Plugins by name, with the bytes they came as.
+        self.plugins: dict[str, Any] = {}
         with _lock:
             _by_address[self.address] = self
+        _plugins.install_all(self, spec)
+        # Calls of clients wait for the threads below, so they find what was set up.
+        self._teardown = _preload.load(spec.get("preload") or [], spec.get("preload_argv") or [], self)
         for _ in range(spec["nthreads"]):
             self.add_thread()
         for kind in ("results", "calls"):
@@ -64,6 +76,13 @@ class Worker:
         """Starts one more thread for tasks."""
         self._numbers += 1
         self._start(self._server.serve, f"weft-worker-{self.name}-{self._numbers}")
+
+    def serve_actors(self) -> None:
+        """Makes sure that there is a thread for calls to actors: one, so that calls keep their order."""
+        with _lock:
+            if not self._actors:
+                self._actors = True
+                self._start(self._server.serve_actors, f"weft-worker-{self.name}-actors")
 
     def _start(self, target: Callable[[], Any], name: str) -> None:
         # A task that hangs must not keep the process alive.
@@ -111,6 +130,16 @@ class Worker:
             raise ValueError("No task is running on this thread")
         return found[0]
 
+    def directory(self) -> str:
+        """A directory of this worker's own, for files of users; it goes with the worker."""
+        with _lock:
+            if self._directory is None:
+                # Below what goes with the cluster or the nanny, however this process ends.
+                base = self._spec["cleanup"][0] if self._spec["cleanup"] else self.local_directory
+                os.makedirs(base, exist_ok=True)
+                self._directory = tempfile.mkdtemp(prefix="weft-uploads-", dir=base)
+            return self._directory
+
     def leave(self, reason: str) -> None:
         """Hands results over to other workers and goes."""
         self.leaving = self.leaving or reason
@@ -121,6 +150,8 @@ class Worker:
         with _lock:
             _by_address.pop(self.address, None)
             client, self._client = self._client, None
+        self._teardown()
+        _plugins.remove_all(self)
         if client is not None:
             client._close()
         self._server.close(reason)
@@ -128,9 +159,21 @@ class Worker:
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(max(until - time.monotonic(), 0))
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
 
     def __repr__(self) -> str:
         return f"<Worker {self.address!r}, name: {self.name}, threads: {self.nthreads}>"
+
+
+class _SpecSecurity(Security):
+    """The certificates of a worker, for its own client."""
+
+    def __init__(self, pem: Any):
+        authorities, cert, key = pem
+        super().__init__(
+            require_encryption=False, tls_ca_file=authorities, tls_client_cert=cert, tls_client_key=key
+        )
 
 
 def _connect(client: Any, spec: dict[str, Any]) -> None:
@@ -143,6 +186,7 @@ def _connect(client: Any, spec: dict[str, Any]) -> None:
         dashboard_link = spec.get("dashboard", "")
         _client_address = spec["scheduler"]
         _token = spec["token"]
+        security = _SpecSecurity(spec.get("tls")) if spec.get("tls") else None
 
     Client.__init__(client, _Cluster(), set_as_default=False, name="worker")
 
@@ -226,13 +270,11 @@ class Run:
             _running.worker = None
 
 
-def save_module(name: str, data: bytes) -> None:
+def save_module(name: str, data: bytes, worker: Worker | None = None) -> None:
     """Writes a file where modules are looked for, and imports it anew."""
     import importlib
 
-    worker = get_worker()
-    directory = os.path.join(worker.local_directory, f"weft-uploads-{os.getpid()}")
-    os.makedirs(directory, exist_ok=True)
+    directory = (worker or get_worker()).directory()
     path = os.path.join(directory, name)
     with open(path, "wb") as file:
         file.write(data)
@@ -275,8 +317,6 @@ def main() -> None:
 def serve(spec: dict[str, Any], exit_with_input: bool = False) -> None:
     """Is a worker until it is told to go, and ends the process."""
     global current
-    from weft.distributed import _preload
-
     if spec.get("sys.path"):
         sys.path[:] = spec["sys.path"]
     try:
@@ -290,14 +330,12 @@ def serve(spec: dict[str, Any], exit_with_input: bool = False) -> None:
     if exit_with_input:
         worker._server.exit_with_input(spec["cleanup"])
     signal.signal(signal.SIGTERM, lambda *_: worker.leave("SIGTERM"))
-    teardown = _preload.load(spec.get("preload") or [], spec.get("preload_argv") or [], worker)
     lifetime = spec.get("lifetime")
     if lifetime:
         timer = threading.Timer(lifetime, worker.leave, ["lifetime"])
         timer.daemon = True
         timer.start()
     reason = worker._server.wait_closed()
-    teardown()
     worker.close(reason)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -249,13 +249,14 @@ impl Client {
         &self,
         address: Arc<str>,
         function: Encoded,
+        actor: bool,
         done: impl FnOnce(Result<Result<Encoded, Encoded>, ClusterError>) + Send + 'static,
     ) {
         let inner = self.0.clone();
         self.0.reactor.handle().spawn(async move {
             let message = |request| {
                 let (function, buffers) = value::pack([&function]);
-                (ToPeer::Call(Call { request, function }), buffers)
+                (ToPeer::Call(Call { request, function, actor }), buffers)
             };
             let answer = inner.peers.request(&address, message).await;
             let broken = || ClusterError::Refused(format!("the worker {address} gave no answer of ours"));

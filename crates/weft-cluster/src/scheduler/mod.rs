@@ -58,6 +58,8 @@ enum Inbox {
         connection: u32,
         peer: Peer,
     },
+    /// Somebody who is none of us called.
+    Stranger(NetError),
     Messages {
         connection: u32,
         messages: Vec<ToScheduler>,
@@ -85,6 +87,8 @@ enum Inbox {
     /// For the dashboard.
     Look(oneshot::Sender<weft_dashboard::State>),
     LookAt(String, oneshot::Sender<Option<weft_dashboard::Task>>),
+    /// What there is to do, and to hold.
+    Load(oneshot::Sender<(u64, u64, u64)>),
     /// Whether there are clients, or tasks of theirs.
     Busy(oneshot::Sender<bool>),
     Warnings(oneshot::Sender<Vec<Arc<str>>>),
@@ -123,6 +127,15 @@ impl SchedulerServer {
     pub fn worker_exited(&self, nanny: &str, pid: u32, cause: &str, expected: bool) {
         // A scheduler that has stopped does not care.
         let _ = self.inbox.send(Inbox::Exited { nanny: nanny.into(), pid, cause: cause.into(), expected });
+    }
+
+    /// Tasks that run or could run, the nanoseconds that they will take on one thread, and the bytes of all results.
+    pub fn load(&self) -> (u64, u64, u64) {
+        let (tx, rx) = oneshot::channel();
+        match self.inbox.send(Inbox::Load(tx)) {
+            Ok(()) => rx.blocking_recv().unwrap_or_default(),
+            Err(_) => (0, 0, 0),
+        }
     }
 
     /// Whether there are clients, or tasks of theirs.
@@ -174,7 +187,10 @@ async fn accept(listener: Listener, token: Token, inbox: mpsc::UnboundedSender<I
 
 async fn serve(stream: Stream, token: Token, connection: u32, inbox: mpsc::UnboundedSender<Inbox>) {
     // Strangers are hung up on without a word.
-    let Ok(open) = Open::accept(stream, &token).await else { return };
+    let open = match Open::accept(stream, &token).await {
+        Ok(open) => open,
+        Err(reason) => return drop(inbox.send(Inbox::Stranger(reason))),
+    };
     let (peer, mut messages) = open.start::<FromScheduler, ToScheduler>();
     if inbox.send(Inbox::Opened { connection, peer }).is_err() {
         return;
@@ -322,6 +338,7 @@ impl Owner {
             Inbox::Opened { connection, peer } => {
                 self.connections.insert(connection, Connection { peer, role: Role::Unknown });
             }
+            Inbox::Stranger(reason) => self.warn(format!("refused a connection: {reason}").into()),
             Inbox::Messages { connection, messages } => {
                 for message in messages {
                     self.message(connection, message);
@@ -356,6 +373,7 @@ impl Owner {
             }
             Inbox::Look(to) => drop(to.send(shown::state(&self.machine, self.address.clone(), &self.clock))),
             Inbox::LookAt(key, to) => drop(to.send(shown::task(&self.machine, &key))),
+            Inbox::Load(to) => drop(to.send(self.machine.load())),
             Inbox::Busy(to) => drop(to.send(!self.clients.is_empty() || self.machine.usage().tasks > 0)),
             Inbox::Warnings(to) => drop(to.send(std::mem::take(&mut self.warnings))),
             Inbox::Stop(_) => {}

@@ -116,11 +116,12 @@ impl WorkerServer {
         let open = reactor.run(async move { Open::call(connect(&address).await?, &token).await })??;
         let reachable = match (options.contact, listener.address()) {
             (Some(Address::Tcp(host, 0)), Address::Tcp(_, port)) => Address::Tcp(host, *port),
+            (Some(Address::Tls(host, 0)), Address::Tls(_, port)) => Address::Tls(host, *port),
             (Some(contact), _) => contact,
             (None, listening) => listening.clone(),
         };
         let host = match &reachable {
-            Address::Tcp(host, _) => host.clone(),
+            Address::Tcp(host, _) | Address::Tls(host, _) => host.clone(),
             _ => "127.0.0.1".to_owned(),
         };
         let hello = WorkerHello {

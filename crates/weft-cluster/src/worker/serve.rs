@@ -61,7 +61,8 @@ async fn serve(shared: Arc<Shared>, stream: Stream, token: Token) {
                 let function = value::unpack(&call.function, received.buffers).and_then(|mut f| f.pop());
                 // No function: not of our protocol.
                 let Some(function) = function else { return };
-                shared.queue.errand(Errand::Call { request: call.request, function, to: to.clone() });
+                let errand = Errand::Call { request: call.request, function, to: to.clone() };
+                if call.actor { shared.queue.actor_call(errand) } else { shared.queue.errand(errand) }
             }
         }
     }

@@ -31,6 +31,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     jobs: Condvar,
     errands: Condvar,
+    actors: Condvar,
     rejoin: Condvar,
 }
 
@@ -38,6 +39,8 @@ pub(super) struct Queue {
 struct State {
     jobs: VecDeque<Job>,
     errands: VecDeque<Errand>,
+    /// Calls to actors have threads of their own: a method may wait for whatever it likes.
+    actor_calls: VecDeque<Errand>,
     garbage: Vec<Stored>,
     /// Threads that serve tasks, without those that have seceded.
     threads: usize,
@@ -52,6 +55,7 @@ impl Queue {
             state: Mutex::new(State { wanted, ..State::default() }),
             jobs: Condvar::new(),
             errands: Condvar::new(),
+            actors: Condvar::new(),
             rejoin: Condvar::new(),
         }
     }
@@ -64,6 +68,11 @@ impl Queue {
     pub(super) fn errand(&self, errand: Errand) {
         self.state.lock().errands.push_back(errand);
         self.errands.notify_one();
+    }
+
+    pub(super) fn actor_call(&self, errand: Errand) {
+        self.state.lock().actor_calls.push_back(errand);
+        self.actors.notify_one();
     }
 
     /// Values whose end may run the host's code: a thread of the host's drops them.
@@ -84,6 +93,7 @@ impl Queue {
         self.state.lock().closed = true;
         self.jobs.notify_all();
         self.errands.notify_all();
+        self.actors.notify_all();
         self.rejoin.notify_all();
     }
 
@@ -210,6 +220,28 @@ impl WorkerServer {
                     if let Some(errand) = errand {
                         errand.run(&self.0);
                     }
+                }
+            });
+        }
+    }
+
+    /// Runs calls to actors from this thread until the worker closes.
+    pub fn serve_actors(&self, gate: &mut dyn Gate) {
+        let queue = &self.0.queue;
+        loop {
+            let mut next = {
+                let mut state = queue.state.lock();
+                while state.actor_calls.is_empty() && !state.closed {
+                    queue.actors.wait(&mut state);
+                }
+                if state.closed {
+                    return;
+                }
+                state.actor_calls.pop_front()
+            };
+            gate.inside(&None, &mut |_| {
+                if let Some(errand) = next.take() {
+                    errand.run(&self.0);
                 }
             });
         }

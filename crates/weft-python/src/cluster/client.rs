@@ -11,7 +11,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use weft_cluster::{Answered, Client, ClusterError, Encoded, FutureRef, Status};
 use weft_graph::{Key, Rule};
-use weft_net::Token;
 use weft_scheduler::message::{
     Answer, Blob, CoordinateAnswer, CoordinateOp, Digest, FromClient, Item, LayerSpec, LayerWork, Payloads,
     Question, RequestId, TaskOptions, Want,
@@ -20,7 +19,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::future::{Handle, PyWatch, deadline, failure_parts, future_ref, passed, slice};
 use super::graph::{Builder, function_bytes};
-use super::server::{address, os_error};
+use super::server::{Pem, address, credentials, os_error};
 use super::{node, value};
 use crate::graph::Graph;
 use crate::key::{key_from_py, key_to_py};
@@ -234,8 +233,16 @@ impl Calls {
 #[pymethods]
 impl PyClient {
     #[new]
-    fn new(py: Python<'_>, scheduler: &str, token: &str, name: &str, timeout: f64) -> PyResult<Self> {
-        let (to, token) = (address(scheduler)?, Token::from_secret(token));
+    #[pyo3(signature = (scheduler, token, name, timeout, tls=None))]
+    fn new(
+        py: Python<'_>,
+        scheduler: &str,
+        token: &str,
+        name: &str,
+        timeout: f64,
+        tls: Option<Pem>,
+    ) -> PyResult<Self> {
+        let (to, token) = (address(scheduler)?, credentials(token, tls)?);
         let within =
             Duration::try_from_secs_f64(timeout).map_err(|e| PyValueError::new_err(e.to_string()))?;
         let client = py.detach(|| Client::connect(&to, token, name, within)).map_err(os_error)?;
@@ -448,18 +455,19 @@ impl PyClient {
     }
 
     /// Calls a function without arguments on the worker at `worker`.
-    #[pyo3(signature = (worker, function, watch=None, token=0))]
+    #[pyo3(signature = (worker, function, watch=None, token=0, actor=false))]
     fn call(
         &self,
         worker: &str,
         function: &Bound<'_, PyAny>,
         watch: Option<PyRef<'_, PyWatch>>,
         token: u64,
+        actor: bool,
     ) -> PyResult<Pending> {
         let function = value::encode_object(function)?;
         let watch = watch.map(|watch| watch.0.clone());
         let (tx, rx) = mpsc::sync_channel(1);
-        self.client.call(worker.into(), function, move |returned| {
+        self.client.call(worker.into(), function, actor, move |returned| {
             // As above.
             let _ = tx.send(Arrived::Returned(returned));
             if let Some(watch) = watch {

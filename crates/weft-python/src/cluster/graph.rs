@@ -9,7 +9,7 @@ use ahash::{AHashMap, AHashSet};
 use bytes::Bytes;
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict, PyString};
 use weft_array::{Expr, Op};
 use weft_data::{LayerRef, Value, WorkRef};
 use weft_graph::{Key, Layer, Rule};
@@ -21,7 +21,7 @@ use super::program::{ARRAYS, BAG, FUNCTION};
 use super::{node, pickle};
 use crate::array_portable;
 use crate::bag::{bag_work, work_to_py};
-use crate::graph::{all_layers, python_node};
+use crate::graph::{all_layers, annotations_of, python_node};
 use crate::spec::Node;
 use crate::task::value_to_py;
 use weft_cluster::FutureRef;
@@ -145,7 +145,20 @@ impl Builder {
                 layer.work.name()
             )));
         };
-        Ok(self.push(LayerSpec { name: layer.name.clone(), inputs, rule, work, options: 0 }))
+        let options = self.options_of(py, layer)?;
+        Ok(self.push(LayerSpec { name: layer.name.clone(), inputs, rule, work, options }))
+    }
+
+    /// Where the options are that the layer's annotations ask for, beside those of the whole graph.
+    fn options_of(&mut self, py: Python<'_>, layer: &LayerRef) -> PyResult<u32> {
+        let Some(annotations) = annotations_of(layer) else { return Ok(0) };
+        let options = annotated(annotations.bind(py), &self.graph.options[0])?;
+        let known = self.graph.options.iter().position(|other| *other == options);
+        let position = known.unwrap_or_else(|| {
+            self.graph.options.push(options);
+            self.graph.options.len() - 1
+        });
+        u32::try_from(position).map_err(|_| too_large(&layer.name))
     }
 
     /// Layers of arrays travel as the expressions that they were lowered from, once for the whole graph, and a
@@ -354,4 +367,39 @@ fn with_futures(
         }
         _ => None,
     })
+}
+
+/// `base` with what annotations say. Those that are none of ours (or functions of keys) are left to whoever made them.
+fn annotated(annotations: &Bound<'_, PyAny>, base: &TaskOptions) -> PyResult<TaskOptions> {
+    let mut options = base.clone();
+    let Ok(annotations) = annotations.cast::<PyDict>() else { return Ok(options) };
+    let find = |name: &str| -> PyResult<Option<Bound<'_, PyAny>>> {
+        Ok(annotations.get_item(name)?.filter(|value| !value.is_none() && !value.is_callable()))
+    };
+    if let Some(priority) = find("priority")? {
+        options.priority = priority.extract()?;
+    }
+    if let Some(retries) = find("retries")? {
+        options.retries = retries.extract()?;
+    }
+    if let Some(workers) = find("workers")? {
+        let names: Vec<String> = match workers.cast::<PyString>() {
+            Ok(one) => vec![one.extract()?],
+            Err(_) => match workers.try_iter() {
+                Ok(all) => all.map(|name| Ok(name?.str()?.to_string())).collect::<PyResult<_>>()?,
+                Err(_) => vec![workers.str()?.to_string()],
+            },
+        };
+        options.workers = names.into_iter().map(Into::into).collect();
+    }
+    if let Some(allow) = find("allow_other_workers")? {
+        options.allow_other_workers = allow.is_truthy()?;
+    }
+    if let Some(resources) = find("resources")? {
+        let amounts = resources.cast::<PyDict>()?.iter();
+        options.resources = amounts
+            .map(|(name, amount)| Ok((name.extract::<String>()?.into(), amount.extract()?)))
+            .collect::<PyResult<_>>()?;
+    }
+    Ok(options)
 }

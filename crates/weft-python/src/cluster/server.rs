@@ -8,7 +8,7 @@ use weft_cluster::{
     Bounds, ClusterError, DashboardOptions, Nanny, SchedulerOptions, SchedulerServer, Secret, bind_dashboard,
     report_exit as report,
 };
-use weft_net::{Address, Token};
+use weft_net::{Address, Tls, Token};
 use weft_scheduler::Config;
 use weft_scheduler::message::Epoch;
 
@@ -39,7 +39,7 @@ impl PyScheduler {
     /// port near it may take over.
     #[new]
     #[pyo3(signature = (addresses, token, *, allowed_failures=3, worker_saturation=1.1, work_stealing=true,
-                        dashboard=None, worker_ttl=None))]
+                        dashboard=None, worker_ttl=None, tls=None))]
     #[allow(clippy::too_many_arguments, reason = "one call from one place in Python, by keyword")]
     fn new(
         py: Python<'_>,
@@ -50,6 +50,7 @@ impl PyScheduler {
         work_stealing: bool,
         dashboard: Option<(String, u16)>,
         worker_ttl: Option<f64>,
+        tls: Option<Pem>,
     ) -> PyResult<Self> {
         let addresses = addresses.iter().map(|text| address(text)).collect::<PyResult<_>>()?;
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -70,7 +71,7 @@ impl PyScheduler {
             .map(Duration::try_from_secs_f64)
             .transpose()
             .map_err(|e| PyValueError::new_err(e.to_string()))?;
-        let token = Token::from_secret(token);
+        let token = credentials(token, tls)?;
         let options = SchedulerOptions { addresses, token, config, dashboard: page, worker_ttl };
         let server = py.detach(|| SchedulerServer::start(options)).map_err(os_error)?;
         Ok(PyScheduler { server, dashboard: shown })
@@ -90,6 +91,12 @@ impl PyScheduler {
     #[getter]
     fn dashboard(&self) -> Option<(String, u16, bool)> {
         self.dashboard.clone()
+    }
+
+    /// Tasks that run or could run, the seconds that they will take on one thread, and the bytes of all results.
+    fn load(&self, py: Python<'_>) -> (u64, f64, u64) {
+        let (tasks, ns, nbytes) = py.detach(|| self.server.load());
+        (tasks, ns as f64 / 1e9, nbytes)
     }
 
     /// Whether there are clients, or tasks of theirs.
@@ -171,16 +178,37 @@ impl PyNanny {
     }
 }
 
+/// Authorities, certificate and key as PEM texts.
+pub(super) type Pem = (String, String, String);
+
+pub(super) fn credentials(token: &str, tls: Option<Pem>) -> PyResult<Token> {
+    let tls = tls
+        .map(|(authorities, certificate, key)| {
+            Tls::from_pem(authorities.as_bytes(), certificate.as_bytes(), key.as_bytes())
+        })
+        .transpose()
+        .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(Token::from_secret(token).with_tls(tls))
+}
+
+/// A new authority's certificate, and a certificate by it with its key: PEM texts.
+#[pyfunction]
+fn temporary_certificates() -> PyResult<Pem> {
+    weft_net::temporary_certificates().map_err(|error| PyOSError::new_err(error.to_string()))
+}
+
 /// Tells the scheduler at `scheduler` how a process of the nanny `nanny` has ended.
 #[pyfunction]
+#[pyo3(signature = (scheduler, token, nanny, exit, tls=None))]
 fn report_exit(
     py: Python<'_>,
     scheduler: &str,
     token: &str,
     nanny: &str,
     exit: (u32, String, bool),
+    tls: Option<Pem>,
 ) -> PyResult<()> {
-    let (to, token) = (address(scheduler)?, Token::from_secret(token));
+    let (to, token) = (address(scheduler)?, credentials(token, tls)?);
     let (pid, cause, expected) = exit;
     let within = Duration::from_secs(5);
     py.detach(|| report(&to, &token, nanny, (pid, &cause, expected), within)).map_err(os_error)
@@ -189,5 +217,6 @@ fn report_exit(
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyScheduler>()?;
     module.add_function(wrap_pyfunction!(report_exit, module)?)?;
+    module.add_function(wrap_pyfunction!(temporary_certificates, module)?)?;
     module.add_class::<PyNanny>()
 }

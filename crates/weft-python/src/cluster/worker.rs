@@ -7,11 +7,10 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use weft_cluster::{MemoryThresholds, Place, WorkerOptions, WorkerServer};
-use weft_net::Token;
 
 use super::future::{deadline, passed, slice};
 use super::program::PyHost;
-use super::server::{address, os_error};
+use super::server::{Pem, address, credentials, os_error};
 use crate::engine::PyGate;
 use crate::key::key_to_py;
 
@@ -25,7 +24,7 @@ impl PyWorker {
     /// once one calls `serve_errands`.
     #[new]
     #[pyo3(signature = (scheduler, listen, token, *, name, nthreads, memory_limit, spill, nanny,
-                        resources, thresholds=(0.6, 0.7, 0.8), reconnect=60.0, contact=None))]
+                        resources, thresholds=(0.6, 0.7, 0.8), reconnect=60.0, contact=None, tls=None))]
     #[allow(clippy::too_many_arguments, reason = "one call from one place in Python, by keyword")]
     fn new(
         py: Python<'_>,
@@ -41,13 +40,14 @@ impl PyWorker {
         thresholds: (f64, f64, f64),
         reconnect: f64,
         contact: Option<&str>,
+        tls: Option<Pem>,
     ) -> PyResult<Self> {
         let (target, spill_at, pause) = thresholds;
         let options = WorkerOptions {
             name,
             scheduler: address(scheduler)?,
             listen: address(listen)?,
-            token: Token::from_secret(token),
+            token: credentials(token, tls)?,
             nthreads,
             memory_limit,
             thresholds: MemoryThresholds { target, spill: spill_at, pause },
@@ -88,6 +88,13 @@ impl PyWorker {
     fn serve_errands(&self, py: Python<'_>) -> PyResult<()> {
         let mut gate = PyGate::new(py, false)?;
         py.detach(|| self.0.serve_errands(&mut gate));
+        Ok(())
+    }
+
+    /// Runs calls to actors on this thread until the worker closes.
+    fn serve_actors(&self, py: Python<'_>) -> PyResult<()> {
+        let mut gate = PyGate::new(py, false)?;
+        py.detach(|| self.0.serve_actors(&mut gate));
         Ok(())
     }
 
