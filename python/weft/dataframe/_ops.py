@@ -52,7 +52,7 @@ PARTITIONWISE = (
     " notna notnull rename_axis replace round where clip combine_first set_axis"
 ).split()
 PARTITIONWISE_FRAME = "drop eval query select_dtypes melt rename reset_index".split()
-PARTITIONWISE_SERIES = "between map rename reset_index to_frame case_when".split()
+PARTITIONWISE_SERIES = "between map rename to_frame case_when".split()
 
 
 #: Those that make other row labels.

@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weft.dataframe import _meta, _ops, _reductions, _whole
+from weft.dataframe import _convert, _meta, _ops, _reductions, _whole
 from weft.dataframe._accessors import AccessorProperty, CategoricalAccessor, DatetimeAccessor, StringAccessor
 from weft.dataframe._base import FrameBase, _user_meta, _user_method, array_ufunc
-from weft.dataframe._collection import Collection, MethodCall, Property, blockwise, host, wraps
+from weft.dataframe._collection import (
+    Collection,
+    MethodCall,
+    Property,
+    blockwise,
+    host,
+    new_collection,
+    wraps,
+)
 from weft.dataframe._native import Unsupported
 from weft.dataframe._reductions import again, reduce_tree, reduction
 from weft.dataframe._repartition import joined
@@ -154,6 +162,23 @@ class Series(FrameBase):
             lambda: self._expr.to_frame(meta.columns[0]),
             lambda: self._method("to_frame", *args, meta=meta),
         )
+
+    def reset_index(self, drop: bool = False, **kwargs: Any) -> Any:
+        """The index as a column beside the values, or with ``drop`` no longer; each partition counts from zero."""
+        if kwargs:
+            _ops.refuse_inplace("reset_index", kwargs)
+            return self._method("reset_index", drop=drop, divisions=None, **kwargs)
+        meta = self._meta.reset_index(drop=drop)
+        levels = (
+            [] if drop else [(label, _convert.dtype_name(meta[label].dtype)) for label in meta.columns[:-1]]
+        )
+        try:
+            if not drop and not meta.columns.is_unique or any(dtype is None for _, dtype in levels):
+                raise NotImplementedError("labels that only pandas can hold")
+            own = self._expr if drop or self._meta.name is not None else self._expr.to_frame(0)
+            return new_collection(own.reset_index(levels), meta)
+        except Unsupported:
+            return self._method("reset_index", drop=drop, divisions=None)
 
     def between(self, left: Any, right: Any, inclusive: Any = "both") -> Any:
         """Whether each value lies between two others."""
