@@ -118,6 +118,31 @@ class Collection(DaskMethodsMixin):
         """Prints :meth:`explain`."""
         print(self.explain())
 
+    def analyze(self, filename: str | None = None, format: str | None = None) -> Any:
+        """Computes, and draws the steps that ran with the time, rows and bytes of each.
+
+        Needs no cluster and nothing installed beside weft.
+
+        Parameters
+        ----------
+        filename : str, optional
+            Where to write the picture; by default ``analyze-`` and the collection's name.
+        format : {'svg', 'png', 'pdf', 'dot'}, optional
+
+        Returns
+        -------
+        Something that notebooks show, or None for other formats.
+
+        Examples
+        --------
+        >>> import pandas as pd, weft.dataframe as dd
+        >>> df = dd.from_pandas(pd.DataFrame({"x": [1, 2]}), npartitions=2)
+        >>> _ = (df.x + 1).sum().analyze("sums.svg")
+        """
+        from weft.dataframe._analyze import analyze
+
+        return analyze(self, filename, format)
+
     # -- the collection protocol ------------------------------------------------------------------
 
     def __dask_graph__(self) -> Any:

@@ -370,6 +370,12 @@ class DataFrame(FrameBase):
         counts = ", ".join(f"{dtype}({n})" for dtype, n in self.dtypes.astype(str).value_counts().items())
         out.write(f"\ndtypes: {counts}")
 
+    def __dataframe__(self, nan_as_null: bool = False, allow_copy: bool = True) -> Any:
+        """The DataFrame interchange protocol; partitions are its chunks, made when somebody reads them."""
+        from weft.dataframe._interchange import InterchangeFrame
+
+        return InterchangeFrame(self, nan_as_null, allow_copy)
+
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """The rows as a stream of Arrow, a partition at a time: what ``pyarrow.table(df)`` reads, and others."""
         import pyarrow as pa

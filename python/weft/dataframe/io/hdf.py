@@ -5,8 +5,12 @@ PyTables is not safe for threads: whatever reads or writes takes one lock.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import threading
+import uuid
+import weakref
 from collections.abc import Callable
 from fnmatch import fnmatch
 from glob import glob
@@ -83,13 +87,16 @@ def to_hdf(
         from weft.delayed import delayed
 
         before = None
-        for part, target in zip(df.to_delayed(), targets):
-            before = delayed(write)(part, target, after=before)
+        for i, (part, target) in enumerate(zip(df.to_delayed(), targets)):
+            before = delayed(write)(part, target, after=before, last=i == df.npartitions - 1)
         written = before
     if not compute:
         return written
     options = {**(dask_kwargs or {}), **({"scheduler": scheduler} if scheduler else {})}
-    written.compute(**options)
+    try:
+        written.compute(**options)
+    finally:
+        _remove(list(write.partial.values()))
     return [file for file, _ in targets]
 
 
@@ -99,19 +106,54 @@ def _numbers(n: int) -> Callable[[int], str]:
 
 
 class _Write:
+    """Writes partitions into files that get their names when they are whole.
+
+    A file that is added to is copied first, so that it stays as it is if anything fails.
+    """
+
     def __init__(self, targets: list[Any], mode: str, append: bool, separate: bool, options: Any) -> None:
-        self.first, self.mode, self.append = targets[0], mode, append
+        self.mode, self.append = mode, append
         self.separate, self.options = separate, options
         self.one_table = len(set(targets)) == 1
+        self.partial = {path: _hidden(path) for path, _ in targets}
+        # Where a partition cannot be made, no write is there to clean up.
+        weakref.finalize(self, _remove, list(self.partial.values()))
 
-    def __call__(self, part: Any, target: tuple[str, str], after: Any = None) -> Any:
+    def __call__(self, part: Any, target: tuple[str, str], after: Any = None, last: bool = True) -> Any:
         path, key = target
+        partial = self.partial[path]
         begins = after is None
-        mode = self.mode if self.separate or begins else "a"
         append = self.append or self.one_table and not begins
-        with _LOCK:
-            part.to_hdf(path, key=key, mode=mode, append=append, **self.options)
+        try:
+            with _LOCK:
+                if begins and self.mode != "w" and os.path.exists(path):
+                    shutil.copyfile(path, partial)
+                elif begins and self.mode == "r+":
+                    raise FileNotFoundError(f"{path} does not exist; mode='r+' writes into files that do")
+                part.to_hdf(
+                    partial,
+                    key=key,
+                    mode="w" if begins and self.mode == "w" else "a",
+                    append=append,
+                    **self.options,
+                )
+                if self.separate or last:
+                    os.replace(partial, path)
+        except BaseException:
+            _remove([partial])
+            raise
         return True
+
+
+def _hidden(path: str) -> str:
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{uuid.uuid4().hex[:8]}.partial")
+
+
+def _remove(paths: list[str]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            os.remove(path)
 
 
 def read_hdf(
