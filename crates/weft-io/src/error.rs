@@ -28,8 +28,15 @@ pub enum IoError {
     #[error("{path}: its header differs from that of {first}: {difference}")]
     HeaderMismatch { path: String, first: String, difference: String },
     /// A value does not have the dtype that the user asked for.
-    #[error("{message} (column {column:?}, {path}, partition {partition})")]
-    Value { path: String, partition: usize, column: String, message: String, kind: ValueErrorKind },
+    #[error("{message} (column {column:?}, expected {expected}, {path}, partition {partition})")]
+    Value {
+        path: String,
+        partition: usize,
+        column: String,
+        expected: String,
+        message: String,
+        kind: ValueErrorKind,
+    },
     #[error("{path} cannot be read as Parquet: {reason}")]
     Parquet { path: String, reason: String },
     #[error("{path}, column {column}: expected {expected}, found {found}")]

@@ -5,8 +5,9 @@
 //! process.
 
 use arrow_array::Array;
-use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
-use weft_data::DType;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal128Type, Float64Type, Int64Type, UInt64Type};
+use weft_data::{ArrowType, DType};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::ExprError;
@@ -50,6 +51,21 @@ fn float(value: f64) -> u64 {
     }
 }
 
+/// Equal for equal numbers of whatever scale, integers among them.
+fn decimal(mut value: i128, mut scale: i8) -> u64 {
+    while scale > 0 && value % 10 == 0 {
+        (value, scale) = (value / 10, scale - 1);
+    }
+    match i64::try_from(value) {
+        Ok(whole) if scale == 0 => whole as u64,
+        _ => xxh3_64(&value.to_le_bytes()) ^ scale as u64,
+    }
+}
+
+fn other_array(vector: &Vector) -> ExprError {
+    ExprError::Invalid(format!("{} held as {}", vector.dtype, vector.values.data_type()))
+}
+
 fn add(vector: &Vector, hashes: &mut [u64]) -> Result<()> {
     let (nullable, inner) = match &vector.dtype {
         DType::Nullable(inner) => (true, (**inner).clone()),
@@ -70,6 +86,19 @@ fn add(vector: &Vector, hashes: &mut [u64]) -> Result<()> {
                     false => xxh3_64(texts.value(row).as_bytes()),
                 };
                 *hash = mix(*hash, own);
+            }
+        }
+        DType::Arrow(ArrowType::Double) => {
+            let values = plain.values.as_primitive_opt::<Float64Type>().ok_or_else(|| other_array(&plain))?;
+            for (hash, own) in hashes.iter_mut().zip(values) {
+                *hash = mix(*hash, own.map_or(MISSING, float));
+            }
+        }
+        DType::Arrow(ArrowType::Decimal { scale, .. }) => {
+            let values =
+                plain.values.as_primitive_opt::<Decimal128Type>().ok_or_else(|| other_array(&plain))?;
+            for (hash, own) in hashes.iter_mut().zip(values) {
+                *hash = mix(*hash, own.map_or(MISSING, |own| decimal(own, scale)));
             }
         }
         DType::Arrow(_) => {

@@ -161,6 +161,7 @@ impl Scan<'_> {
             path: self.path.to_string(),
             partition: self.partition,
             column: self.plan.schema[schema].name.clone(),
+            expected: dtype.to_string(),
             message,
             kind,
         }

@@ -389,7 +389,7 @@ class _Read:
     def _conversion(self) -> dict[str, Any]:
         """Options of ``to_pandas``."""
         backend = self.options.get("dtype_backend")
-        mapper = _arrow_dtype
+        mapper: Any = _arrow_dtype
         if backend == "pyarrow":
             mapper = pd.ArrowDtype
         elif backend == "numpy_nullable":
@@ -470,7 +470,8 @@ def _with_text_labels(frame: pd.DataFrame, schema: Any) -> pd.DataFrame:
     index = frame.index
     if isinstance(index, pd.MultiIndex) or index.dtype != "O":
         return frame
-    [name, *_] = [*(schema.pandas_metadata or {}).get("index_columns", []), None]
+    described: list[Any] = (schema.pandas_metadata or {}).get("index_columns", [])
+    name = described[0] if described else None
     if not isinstance(name, str) or schema.field(name).type not in (pa.string(), pa.large_string()):
         return frame
     return frame.set_axis(index.astype("str"), axis=0)
