@@ -161,7 +161,7 @@ pub(crate) fn io_error(py: Python<'_>, error: IoError) -> PyErr {
 }
 
 /// A file of an fsspec file system.
-struct RemoteFile {
+pub(crate) struct RemoteFile {
     path: String,
     filesystem: Py<PyAny>,
 }
@@ -169,6 +169,18 @@ struct RemoteFile {
 impl std::fmt::Debug for RemoteFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "RemoteFile({})", self.path)
+    }
+}
+
+impl RemoteFile {
+    /// What makes it in another process.
+    pub(crate) fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok((&self.path, &self.filesystem).into_pyobject(py)?.into_any())
+    }
+
+    pub(crate) fn from_state(state: &Bound<'_, PyAny>) -> PyResult<RemoteFile> {
+        let (path, filesystem) = state.extract()?;
+        Ok(RemoteFile { path, filesystem })
     }
 }
 
@@ -200,6 +212,10 @@ impl ByteSource for RemoteFile {
 
     fn needs_host(&self) -> bool {
         true
+    }
+
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        Some(self)
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct FrameExpr {
     pub(crate) expr: Expr,
 }
 
-fn raise(error: ExprError) -> PyErr {
+pub(crate) fn raise(error: ExprError) -> PyErr {
     match error {
         ExprError::Unsupported(what) => PyNotImplementedError::new_err(what),
         ExprError::NoColumn { .. } => PyKeyError::new_err(error.to_string()),
@@ -306,6 +306,13 @@ impl FrameExpr {
     /// The steps as indented text, each marked native or fallback.
     fn explain(&self) -> String {
         self.expr.explain()
+    }
+
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, pyo3::types::PyBytes>, Bound<'py, PyList>))> {
+        crate::frame_portable::reduce(py, &self.expr)
     }
 
     fn __repr__(&self) -> String {

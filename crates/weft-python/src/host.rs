@@ -5,15 +5,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use pyo3::exceptions::PyKeyError;
+use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use weft_data::{Column, DType, Frame, Index, Kind, Lane, LayerRef, TaskError, Value, Work};
+use serde::{Deserialize, Serialize};
+use weft_data::{
+    Column, DType, ErrorKind, Frame, Index, Kind, Lane, LayerRef, TaskError, Value, Work, WorkRef,
+};
 use weft_frame::{Expr, Field, HostInput, HostReads, HostStep, MemorySource, Schema, Tasks};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::arrow::{self, Lend};
 use crate::frame::{FrameExpr, kind_from_name, label_from_py, wrap};
+use crate::frame_portable::{pickled, unpickled};
 use crate::graph::Graph;
 use crate::key::key_from_py;
 use crate::task::{PyValue, host_error, value_to_py};
@@ -64,6 +68,33 @@ impl Work for HostCall {
     }
 }
 
+/// Gives its one input as it is, be it a frame or Python's.
+#[derive(Debug)]
+struct Pass {
+    label: String,
+}
+
+impl Work for Pass {
+    fn name(&self) -> &str {
+        &self.label
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+
+    fn run(&self, _index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
+        match inputs.first() {
+            Some(value) => Ok(value.clone()),
+            None => Err(TaskError::native(ErrorKind::Runtime, "a partition that is at hand has not come")),
+        }
+    }
+
+    fn is_alias(&self, _index: u32) -> bool {
+        true
+    }
+}
+
 /// Makes a frame of a pandas object, for the native steps that follow a step of Python.
 #[derive(Debug)]
 struct Bridge {
@@ -74,6 +105,10 @@ struct Bridge {
 impl Work for Bridge {
     fn lane(&self) -> Lane {
         Lane::Host
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn name(&self) -> &str {
@@ -94,6 +129,50 @@ impl Work for Bridge {
         })
         .map_err(host_error)
     }
+}
+
+/// What is written of a step before the pickle of its function.
+#[derive(Serialize, Deserialize)]
+enum Written {
+    Call { label: String, writes: bool },
+    Bridge { fields: Vec<Field>, kind: Kind },
+    Pass { label: String },
+}
+
+/// A step of Python as bytes.
+pub(crate) fn work_to_bytes(py: Python<'_>, work: &WorkRef) -> PyResult<Vec<u8>> {
+    let invalid = |error: postcard::Error| PyValueError::new_err(error.to_string());
+    let any = work.as_any();
+    if let Some(call) = any.and_then(|work| work.downcast_ref::<HostCall>()) {
+        let head = Written::Call { label: call.label.clone(), writes: matches!(call.lend, Lend::Writable) };
+        let mut bytes = postcard::to_stdvec(&head).map_err(invalid)?;
+        bytes.extend(pickled(call.call.bind(py))?);
+        return Ok(bytes);
+    }
+    if let Some(Pass { label }) = any.and_then(|work| work.downcast_ref()) {
+        return postcard::to_stdvec(&Written::Pass { label: label.clone() }).map_err(invalid);
+    }
+    match any.and_then(|work| work.downcast_ref::<Bridge>()) {
+        Some(bridge) => {
+            let head = Written::Bridge { fields: bridge.fields.clone(), kind: bridge.kind };
+            postcard::to_stdvec(&head).map_err(invalid)
+        }
+        None => Err(PyTypeError::new_err(format!("{} is no step of Python", work.name()))),
+    }
+}
+
+/// The step that [`work_to_bytes`] wrote.
+pub(crate) fn work_from_bytes(py: Python<'_>, bytes: &[u8]) -> PyResult<WorkRef> {
+    let (head, rest) =
+        postcard::take_from_bytes(bytes).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(match head {
+        Written::Call { label, writes } => {
+            let lend = if writes { Lend::Writable } else { Lend::ReadOnly };
+            Arc::new(HostCall { call: unpickled(py, rest)?.unbind(), label, lend })
+        }
+        Written::Bridge { fields, kind } => Arc::new(Bridge { fields, kind }),
+        Written::Pass { label } => Arc::new(Pass { label }),
+    })
 }
 
 /// The frame with the labels that its expression promised.
@@ -125,8 +204,8 @@ fn fields_from_py(fields: PyFields<'_>) -> PyResult<Option<Vec<Field>>> {
 ///     What keys start with and pictures show.
 /// token : str
 ///     Identifies the callable and its arguments; inputs are hashed by themselves.
-/// call : callable
-///     ``call(partition number, *partitions of the inputs)``.
+/// call : callable or None
+///     ``call(partition number, *partitions of the inputs)``. None: each partition is its one input as it is.
 /// whole : bool
 ///     Every call gets all partitions of all inputs, in order.
 /// lists : list of lists of int, optional
@@ -146,7 +225,7 @@ fn fields_from_py(fields: PyFields<'_>) -> PyResult<Option<Vec<Field>>> {
 fn frame_host(
     label: String,
     token: &str,
-    call: Py<PyAny>,
+    call: Option<Py<PyAny>>,
     inputs: Vec<PyRef<'_, FrameExpr>>,
     npartitions: u32,
     kind: &str,
@@ -175,7 +254,10 @@ fn frame_host(
     let step = HostStep {
         name: label.clone(),
         token: xxh3_128(token.as_bytes()),
-        work: Arc::new(HostCall { call, label, lend }),
+        work: match call {
+            Some(call) => Arc::new(HostCall { call, label, lend }),
+            None => Arc::new(Pass { label }),
+        },
         bridge,
         inputs: inputs
             .iter()

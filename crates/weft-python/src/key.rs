@@ -14,7 +14,8 @@ pub(crate) fn key_from_py(object: &Bound<'_, PyAny>) -> PyResult<Key> {
         None => Err(PyTypeError::new_err(format!(
             "Unexpected key type {}: a key is a str, bytes, int, float or a tuple of those; got {}",
             object.get_type().name()?,
-            object.repr()?,
+            // What is nested without end has no repr.
+            object.repr().map_or_else(|_| "something nested too deeply".to_owned(), |repr| repr.to_string()),
         ))),
     }
 }

@@ -15,6 +15,7 @@ mod csv;
 mod delayed;
 mod engine;
 mod frame;
+mod frame_portable;
 mod graph;
 mod host;
 mod key;
@@ -45,6 +46,7 @@ fn _weft(module: &Bound<'_, PyModule>) -> PyResult<()> {
     array::register(module)?;
     csv::register(module)?;
     frame::register(module)?;
+    frame_portable::register(module)?;
     host::register(module)?;
     bag::register(module)?;
     cluster::register(module)?;

@@ -10,9 +10,11 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use weft_data::{LayerRef, WorkRef};
+use weft_frame::Lowered;
 use weft_graph::{Key, Layer, Rule};
 
 use crate::array::{ArrayExpr, raise};
+use crate::frame_portable::{FrameLayers, lowered};
 use crate::graph::{Graph, all_layers_above};
 use crate::key::{key_from_py, key_to_py};
 use crate::spec::{Node, portable_value};
@@ -37,11 +39,27 @@ pub(crate) fn write<'py>(
     tops: &[LayerRef],
 ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyTuple>)> {
     // What was lowered from an expression travels as that expression, with all below it.
-    let layers = all_layers_above(tops, |layer| weft_array::origin(layer).is_some());
+    let layers =
+        all_layers_above(tops, |layer| weft_array::origin(layer).is_some() || frames_of(layer).is_some());
     let numbers: AHashMap<*const Layer<WorkRef>, u32> =
         layers.iter().enumerate().map(|(i, layer)| (Arc::as_ptr(layer), i as u32)).collect();
     let written = PyList::empty(py);
+    // One handle for each recipe: pickle then writes it once.
+    let mut recipes: Vec<(Arc<Lowered>, Bound<'py, FrameLayers>)> = Vec::new();
     for layer in &layers {
+        if let Some((recipe, number)) = frames_of(layer) {
+            let known = recipes.iter().find(|(known, _)| Arc::ptr_eq(known, &recipe));
+            let handle = match known {
+                Some((_, handle)) => handle.clone(),
+                None => {
+                    let handle = Bound::new(py, FrameLayers::new(recipe.clone()))?;
+                    recipes.push((recipe, handle.clone()));
+                    handle
+                }
+            };
+            written.append((handle, number))?;
+            continue;
+        }
         match (weft_array::origin(layer), crate::bag::write_portable(py, layer, &numbers)?) {
             (Some(expr), _) => written.append(ArrayExpr::from(expr.clone()))?,
             (None, Some(bag)) => written.append(bag)?,
@@ -50,6 +68,12 @@ pub(crate) fn write<'py>(
     }
     let tops = PyTuple::new(py, tops.iter().map(|layer| numbers[&Arc::as_ptr(layer)]))?;
     Ok((written, tops))
+}
+
+/// The recipe of a frame's layer, and its number there.
+fn frames_of(layer: &LayerRef) -> Option<(Arc<Lowered>, u32)> {
+    let origin = layer.work.origin()?;
+    Some((lowered(origin.recipe)?, origin.number))
 }
 
 fn write_layer<'py>(
@@ -89,6 +113,10 @@ fn write_layer<'py>(
 fn graph_from_portable(layers: &Bound<'_, PyList>, tops: Vec<usize>) -> PyResult<Graph> {
     let mut read: Vec<LayerRef> = Vec::with_capacity(layers.len());
     for layer in layers.iter() {
+        if let Ok((handle, number)) = layer.extract::<(PyRef<'_, FrameLayers>, u32)>() {
+            read.push(handle.layer(number)?);
+            continue;
+        }
         let layer = match layer.cast::<ArrayExpr>() {
             Ok(expr) => weft_array::layer_of(&expr.get().expr).map_err(raise)?,
             Err(_) => match crate::bag::read_portable(&layer, &read)? {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 use weft_scheduler::message::{
-    Assigned, Compute, Digest, Finished, FromWorker, Heartbeat, Held, Nanos, Peer, Priority, Source, Sources,
-    TaskId, ToWorker, WorkerId, WorkerStatus, WorkerWelcome,
+    Assigned, Compute, Digest, Finished, FromWorker, Heartbeat, Held, Key, Nanos, Peer, Priority, Source,
+    Sources, TaskId, ToWorker, WorkerId, WorkerStatus, WorkerWelcome,
 };
 
 use crate::entry::{Data, Entry, Stage, Work};
@@ -88,6 +88,11 @@ impl Worker {
             replicated: Vec::new(),
             dropped: Vec::new(),
         }
+    }
+
+    /// What a result that was computed here, or ordered, is called.
+    pub fn key(&self, task: TaskId) -> Option<&Key> {
+        self.entries.get(&task)?.key.as_ref()
     }
 
     /// Takes in an event. What is to be done about it waits for [`Worker::drain`].

@@ -6,6 +6,7 @@ to Rust, and fall back to pandas on each partition where Rust has no kernel for 
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from weft import threaded
-from weft._task_spec import Results
+from weft._task_spec import DataNode, Results
 from weft._weft import Graph
 from weft.base import DaskMethodsMixin, tokenize
 from weft.dataframe import _convert, _meta
@@ -411,10 +412,10 @@ def concat(parts: list[Any], join: Any = "outer") -> Any:
 
 def rebuild(graph: Any, expr: FrameExpr, meta: Any, divisions: Sequence[Any], rename: Any = None) -> Any:
     """The collection over the values that ``persist`` computed, or, over a mere graph, itself."""
-    from weft.dataframe.io.io import Parts
-
     keys = [(expr.name, i) for i in range(expr.npartitions)]
     if not isinstance(graph, Results):
+        if type(graph) is dict and keys and all(_is_future(graph.get(key)) for key in keys):
+            return held({key: graph[key] for key in keys}, expr.name, "persist", meta, divisions)
         return new_collection(expr, meta, divisions)
     parts = [graph[key] for key in keys]
     tell_promotions(expr)
@@ -423,17 +424,37 @@ def rebuild(graph: Any, expr: FrameExpr, meta: Any, divisions: Sequence[Any], re
             raise _convert.Inexact("neither DataFrame nor Series")
         return new_collection(frame_memory("persist", expr.name, parts), meta, divisions)
     except _convert.Inexact:
-        return host(
-            Parts(parts, expr.name),
-            (),
-            {},
-            meta=meta,
-            npartitions=len(parts),
-            label="persist",
-            divisions=divisions,
-            fallback=False,
-            numbered=list(range(len(parts))),
-        )
+        return held_parts(parts, expr.name, "persist", meta, divisions)
+
+
+def _is_future(value: Any) -> bool:
+    futures = sys.modules.get("weft.distributed._future")
+    return futures is not None and isinstance(value, futures.Future)
+
+
+def held_parts(parts: Sequence[Any], token: str, label: str, meta: Any, divisions: Sequence[Any]) -> Any:
+    """A collection over partitions in memory that have no exact form as frames."""
+    keys = [(f"{label}-part-{token}", i) for i in range(len(parts))]
+    return held(dict(zip(keys, map(DataNode, keys, parts))), token, label, meta, divisions)
+
+
+def held(values: dict[Any, Any], token: str, label: str, meta: Any, divisions: Sequence[Any]) -> Any:
+    """A collection over values at hand, or over futures of them, by key. Each goes where its task runs, and only there."""
+    kind, fields = fields_of(meta)
+    expr = frame_host(
+        label,
+        token,
+        None,
+        [],
+        len(values),
+        kind,
+        fields,
+        whole=False,
+        fallback=False,
+        writes=False,
+        tasks=(Graph(values), list(values)),
+    )
+    return new_collection(expr, meta, divisions)
 
 
 # -- steps of Python ------------------------------------------------------------------------------

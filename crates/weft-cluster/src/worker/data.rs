@@ -1,10 +1,15 @@
 //! The results that a worker holds.
 
+use std::any::Any;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use bytes::Bytes;
 use parking_lot::Mutex;
-use weft_data::{DataError, ErrorKind, NEVER, Store, StoreStats, TaskError, Ticket, Value};
+use weft_data::{
+    CodecError, DataError, Decode, ErrorKind, NEVER, Object, Store, StoreStats, TaskError, Ticket, Value,
+};
 use weft_scheduler::message::TaskId;
 
 use crate::{Encoded, Host, Program};
@@ -20,6 +25,10 @@ pub(super) enum Stored {
     Encoded(Encoded),
     Small(Value),
     Kept(Arc<Ticket>),
+    /// As `Encoded`, in the store's care.
+    Unread(Arc<Ticket>),
+    /// Its worker cannot write it for others, and why: whoever reads it fails for that reason.
+    Broken(Arc<str>),
     /// Not a result: a program on its way out.
     Program(#[allow(dead_code)] Arc<dyn Program>),
 }
@@ -99,24 +108,128 @@ impl Data {
         Ok((Stored::Kept(Arc::new(ticket)), nbytes as u64))
     }
 
+    /// Results that came from a peer, until somebody reads them.
+    pub(super) fn receive(&self, values: Vec<Encoded>) -> Vec<Stored> {
+        let stored = values.into_iter().map(|encoded| match encoded.nbytes() < SMALL_BYTES {
+            true => Stored::Encoded(encoded),
+            false => {
+                let value = Value::Object(Arc::new(Unread(encoded)));
+                Stored::Unread(Arc::new(self.store.put(value, NEVER, "a fetched result".into())))
+            }
+        });
+        let stored = stored.collect();
+        // If the disk is full, whoever keeps a result of its own says so.
+        let _ = self.store.make_room();
+        stored
+    }
+
     /// The value of a result. Inside the host's lock.
     pub(super) fn read(&self, host: &dyn Host, task: TaskId, stored: Stored) -> Result<Value, TaskError> {
         match stored {
             Stored::Small(value) => Ok(value),
             Stored::Kept(ticket) => ticket.get().map_err(TaskError::from),
-            Stored::Encoded(encoded) => {
+            stored @ (Stored::Encoded(_) | Stored::Unread(_)) => {
+                let encoded = encoded(&stored)?;
                 let value = host.decode(&encoded)?;
                 // The next reader finds it read; scalars are cheaper as bytes.
                 if encoded.nbytes() >= 64 {
                     let (read, _) = self.keep(host, value.clone(), "a fetched result".into())?;
                     let mut results = self.results.lock();
-                    if let Some(known @ Stored::Encoded(_)) = results.get_mut(&task) {
+                    if let Some(known @ (Stored::Encoded(_) | Stored::Unread(_))) = results.get_mut(&task) {
                         *known = read;
                     }
                 }
                 Ok(value)
             }
+            Stored::Broken(reason) => Err(TaskError::native(ErrorKind::Type, reason.to_string())),
             Stored::Program(_) => Err(TaskError::native(ErrorKind::Runtime, "a program is no result")),
         }
+    }
+}
+
+/// A result that came from a peer, as it came.
+#[derive(Debug)]
+struct Unread(Encoded);
+
+/// The bytes of what was not read yet.
+pub(super) fn encoded(stored: &Stored) -> Result<Encoded, TaskError> {
+    let none = || TaskError::native(ErrorKind::Runtime, "not a result from a peer");
+    match stored {
+        Stored::Encoded(encoded) => Ok(encoded.clone()),
+        Stored::Unread(ticket) => match ticket.get()? {
+            Value::Object(object) => {
+                object.as_any().downcast_ref::<Unread>().map(|unread| unread.0.clone()).ok_or_else(none)
+            }
+            _ => Err(none()),
+        },
+        _ => Err(none()),
+    }
+}
+
+impl Object for Unread {
+    fn nbytes(&self) -> usize {
+        self.0.nbytes()
+    }
+
+    fn encode(&self, sink: &mut (dyn Write + Send)) -> Result<(), CodecError> {
+        let Encoded { form, head, buffers } = &self.0;
+        sink.write_all(&[*form])?;
+        sink.write_all(&(buffers.len() as u64).to_le_bytes())?;
+        for part in std::iter::once(head).chain(buffers) {
+            sink.write_all(&(part.len() as u64).to_le_bytes())?;
+            sink.write_all(part)?;
+        }
+        Ok(())
+    }
+
+    fn decoder(&self) -> Decode {
+        |source: &mut (dyn Read + Send)| {
+            let mut form = [0; 1];
+            source.read_exact(&mut form)?;
+            let count = number(source)?;
+            let head = part(source)?;
+            let buffers = (0..count).map(|_| part(source)).collect::<Result<_, CodecError>>()?;
+            Ok(Arc::new(Unread(Encoded { form: form[0], head, buffers })))
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn number(source: &mut (dyn Read + Send)) -> Result<u64, CodecError> {
+    let mut bytes = [0; 8];
+    source.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn part(source: &mut (dyn Read + Send)) -> Result<Bytes, CodecError> {
+    let length = number(source)?;
+    let mut bytes = Vec::with_capacity(length as usize);
+    source.take(length).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 == length {
+        true => Ok(bytes.into()),
+        false => Err(CodecError::Codec("a file of a fetched result breaks off".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_fetched_survives_the_disk() {
+        let encoded = Encoded {
+            form: 7,
+            head: vec![1, 2, 3].into(),
+            buffers: vec![vec![9; 100_000].into(), Bytes::new(), vec![5; 10].into()],
+        };
+        let data = Data::new(Store::new(1 << 10, std::env::temp_dir()));
+        let stored = data.receive(vec![encoded.clone()]);
+        let Stored::Unread(ticket) = &stored[0] else { panic!("it is large") };
+        assert!(!ticket.is_in_memory());
+        assert_eq!(super::encoded(&stored[0]).unwrap(), encoded);
+        data.close();
     }
 }

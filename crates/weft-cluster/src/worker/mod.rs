@@ -375,9 +375,21 @@ impl Shared {
         }
     }
 
+    /// Results from a peer, in the store's care if they are large: what waits here for its readers may have to
+    /// leave memory. `None`: this process ends.
+    async fn receive(self: &Arc<Self>, values: Vec<crate::Encoded>, nbytes: usize) -> Option<Vec<Stored>> {
+        const LARGE: usize = 1 << 20;
+        if nbytes < LARGE {
+            return Some(values.into_iter().map(Stored::Encoded).collect());
+        }
+        let shared = self.clone();
+        // Making room may write to disk.
+        tokio::task::spawn_blocking(move || shared.data.receive(values)).await.ok()
+    }
+
     /// Asks a peer for results.
     async fn fetch(
-        &self,
+        self: &Arc<Self>,
         fetch: FetchId,
         address: Option<Arc<str>>,
         tasks: Vec<TaskId>,
@@ -390,14 +402,19 @@ impl Shared {
             |request| (ToPeer::Peer(PeerRequest::Fetch { request, epoch, tasks, max_nbytes }), Vec::new());
         let Ok(received) = self.peers.request(&address, message).await else { return failed };
         match received.message {
-            FromPeer::Data { tasks, mut absent, broken, values, .. } => {
+            FromPeer::Data { tasks, absent, broken, values, .. } => {
                 let Some(values) = value::unpack(&values, received.buffers) else { return failed };
                 let nbytes: usize = values.iter().map(crate::Encoded::nbytes).sum();
                 self.received.fetch_add(nbytes as u64, Ordering::Relaxed);
-                let arrived = tasks.iter().zip(&values).map(|(&task, v)| (task, v.nbytes() as u64)).collect();
-                let values = tasks.into_iter().zip(values.into_iter().map(Stored::Encoded)).collect();
-                // What cannot be written there must be made elsewhere.
-                absent.extend(broken.into_iter().map(|(task, _)| task));
+                let mut arrived: Vec<(TaskId, u64)> =
+                    tasks.iter().zip(&values).map(|(&task, v)| (task, v.nbytes() as u64)).collect();
+                let Some(values) = self.receive(values, nbytes).await else { return failed };
+                let mut values: AHashMap<TaskId, Stored> = tasks.into_iter().zip(values).collect();
+                // To make it again elsewhere would not help: whoever reads it is told why it did not come.
+                for (task, reason) in broken {
+                    arrived.push((task, 0));
+                    values.insert(task, Stored::Broken(reason));
+                }
                 (Event::Fetched { fetch, arrived, absent }, Values::Fetched(values))
             }
             FromPeer::Busy { .. } => (Event::FetchBusy { fetch }, Values::None),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use weft_data::Value;
 use weft_net::{Listener, Open, Sender, Stream, Token};
-use weft_scheduler::message::{PeerRequest, RequestId, TaskId};
+use weft_scheduler::message::{Key, PeerRequest, RequestId, TaskId};
 
 use super::Shared;
-use super::data::Stored;
+use super::data::{self, Stored};
 use crate::{Encoded, FromPeer, ToPeer, value};
 
 type Peer = Sender<FromPeer>;
@@ -88,15 +88,19 @@ impl Shared {
 
     fn encode(&self, task: TaskId) -> Option<Result<Encoded, Arc<str>>> {
         let value: Value = match self.data.peek(task)? {
-            Stored::Encoded(encoded) => return Some(Ok(encoded)),
+            stored @ (Stored::Encoded(_) | Stored::Unread(_)) => return data::encoded(&stored).ok().map(Ok),
             Stored::Small(value) => value,
             Stored::Kept(ticket) => match ticket.get() {
                 Ok(value) => value,
                 Err(_) => return None,
             },
+            Stored::Broken(reason) => return Some(Err(reason)),
             Stored::Program(_) => return None,
         };
-        Some(self.host.encode(&value).map_err(|error| error.to_string().into()))
+        Some(self.host.encode(&value).map_err(|error| {
+            let key = self.machine.lock().worker.key(task).map_or("a task".to_owned(), Key::to_string);
+            format!("the result of {key} cannot be sent to another process: {error}").into()
+        }))
     }
 }
 

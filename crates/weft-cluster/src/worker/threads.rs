@@ -301,7 +301,7 @@ impl Shared {
         let mut inputs: Vec<Value> = Vec::with_capacity(stored.len());
         for (&input, stored) in execute.inputs.iter().zip(stored) {
             let Some(stored) = stored else { return Done::Not(Outcome::InputLost { input }) };
-            let spilled = matches!(stored, Stored::Kept(_));
+            let spilled = matches!(stored, Stored::Kept(_) | Stored::Unread(_));
             match self.data.read(&*self.host, input, stored) {
                 Ok(value) => inputs.push(value),
                 // A file that cannot be read back: the result must be made again.

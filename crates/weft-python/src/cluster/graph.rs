@@ -12,18 +12,20 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use weft_array::{Expr, Op};
 use weft_data::{LayerRef, Value, WorkRef};
+use weft_frame::Lowered;
 use weft_graph::{Key, Layer, Rule};
 use weft_scheduler::message::{Blob, Digest, Graph, LayerSpec, LayerWork, Payloads, TaskOptions};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::future::{future_key, future_ref};
-use super::program::{ARRAYS, BAG, FUNCTION};
+use super::program::{ARRAYS, BAG, FRAMES, FUNCTION};
 use super::{node, pickle};
 use crate::array_portable;
 use crate::bag::{bag_work, work_to_py};
+use crate::frame_portable::{lowered, payload, recipe_to_bytes};
 use crate::graph::{all_layers, annotations_of, python_node};
 use crate::spec::Node;
-use crate::task::value_to_py;
+use crate::task::{error_to_py, value_to_py};
 use weft_cluster::FutureRef;
 
 /// A task without a blob.
@@ -40,6 +42,8 @@ pub(super) struct Builder {
     held: Vec<Py<PyAny>>,
     /// The blob of the expressions that native layers were lowered from, and the number of each layer in its table.
     recipe: Option<(u32, AHashMap<*const Layer<WorkRef>, u32>)>,
+    /// The blobs of what layers of frames were lowered from.
+    lowered: Vec<(Arc<Lowered>, u32)>,
     /// Futures that the graph reads: they must live until it is sent.
     pub(super) reads: Vec<Arc<FutureRef>>,
 }
@@ -125,6 +129,8 @@ impl Builder {
         } else if let Some((blob, number)) = self.cooked(layer) {
             let payloads = Payloads::from_slices((0..layer.len()).map(|_| number.to_le_bytes()));
             LayerWork::Each { blobs: vec![blob], payloads }
+        } else if let Some(recipe) = layer.work.origin().and_then(|origin| lowered(origin.recipe)) {
+            self.frames(py, layer, recipe)?
         } else if layer.work.is_alias(0) {
             let mut payload = Vec::new();
             node::write(py, &Node::Input(0), &mut payload)?;
@@ -194,6 +200,29 @@ impl Builder {
         let blob = self.work(ARRAYS, &recipe)?;
         self.recipe = Some((blob, numbers));
         Ok(())
+    }
+
+    /// Layers of frames travel as what they were lowered from, once for all of them; partitions in memory go with
+    /// the tasks that read them.
+    fn frames(&mut self, py: Python<'_>, layer: &LayerRef, recipe: Arc<Lowered>) -> PyResult<LayerWork> {
+        let blob = match self.lowered.iter().find(|(known, _)| Arc::ptr_eq(known, &recipe)) {
+            Some((_, blob)) => *blob,
+            None => {
+                let mut bytes = vec![FRAMES];
+                bytes.extend(recipe_to_bytes(py, &recipe)?);
+                let blob = self.blob(bytes);
+                self.lowered.push((recipe, blob));
+                blob
+            }
+        };
+        let number = layer.work.origin().map_or(0, |origin| origin.number);
+        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(layer.len()));
+        for index in 0..layer.len() as u32 {
+            let parcel = layer.work.parcel(index).map_err(|error| error_to_py(py, &error))?;
+            bytes.extend(payload(py, number, parcel.as_ref())?);
+            ends.push(u32::try_from(bytes.len()).map_err(|_| too_large(&layer.name))?);
+        }
+        Ok(LayerWork::Each { blobs: vec![blob], payloads: Payloads { bytes: Bytes::from(bytes), ends } })
     }
 
     fn cooked(&self, layer: &LayerRef) -> Option<(u32, u32)> {

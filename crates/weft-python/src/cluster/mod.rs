@@ -14,10 +14,10 @@ mod client;
 mod future;
 mod graph;
 mod node;
-mod pickle;
+pub(crate) mod pickle;
 mod program;
 mod server;
-mod value;
+pub(crate) mod value;
 mod worker;
 
 use pyo3::prelude::*;

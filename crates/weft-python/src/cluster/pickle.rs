@@ -94,6 +94,12 @@ fn take_length(bytes: &mut Bytes) -> PyResult<usize> {
 
 /// What [`to_bytes`] wrote; takes it from the front.
 pub(crate) fn from_bytes<'py>(py: Python<'py>, bytes: &mut Bytes) -> PyResult<Bound<'py, PyAny>> {
+    let encoded = encoded_from_bytes(PICKLE, bytes)?;
+    loads(py, &encoded.head, &encoded.buffers)
+}
+
+/// What [`to_bytes`] wrote of something of this form; takes it from the front.
+pub(crate) fn encoded_from_bytes(form: u8, bytes: &mut Bytes) -> PyResult<Encoded> {
     let count = take(bytes, 4)?;
     let count: [u8; 4] = count.as_ref().try_into().map_err(|_| damaged())?;
     let length = take_length(bytes)?;
@@ -103,5 +109,5 @@ pub(crate) fn from_bytes<'py>(py: Python<'py>, bytes: &mut Bytes) -> PyResult<Bo
         let length = take_length(bytes)?;
         buffers.push(take(bytes, length)?);
     }
-    loads(py, &head, &buffers)
+    Ok(Encoded { form, head, buffers })
 }

@@ -15,6 +15,7 @@ use super::pickle::{self, damaged};
 use super::{node, value};
 use crate::array::raise;
 use crate::array_portable;
+use crate::frame_portable::{layers_from_bytes, payload_parts};
 use crate::spec::Node;
 use crate::task::{PyValue, error_to_py, host_error};
 
@@ -22,6 +23,7 @@ use crate::task::{PyValue, error_to_py, host_error};
 pub(super) const FUNCTION: u8 = 0;
 pub(super) const BAG: u8 = 1;
 pub(super) const ARRAYS: u8 = 2;
+pub(super) const FRAMES: u8 = 3;
 
 /// Python, for the servers of a cluster.
 pub(super) struct PyHost;
@@ -117,6 +119,7 @@ fn read_program(py: Python<'_>, mut blob: Bytes) -> PyResult<Arc<dyn Program>> {
             let exprs = array_portable::read(steps)?;
             Arc::new(Recipe(array_works(&exprs, table.as_bytes())?))
         }
+        FRAMES => Arc::new(Frames(weft_frame::works(&layers_from_bytes(py, &blob)?))),
         _ => return Err(damaged()),
     })
 }
@@ -156,6 +159,32 @@ impl Program for Recipe {
             Some(work) => work.run(task.index, inputs),
             None => Err(host_error(damaged())),
         }
+    }
+}
+
+/// Layers of frames that were lowered here: a task's payload says which one it is of, and may bring what is no
+/// other task's result.
+#[derive(Debug)]
+struct Frames(Vec<WorkRef>);
+
+impl Program for Frames {
+    fn lane(&self, task: &Task) -> Lane {
+        let number = task.payload.first_chunk::<4>().map(|number| u32::from_le_bytes(*number));
+        let work = number.and_then(|number| self.0.get(number as usize));
+        work.map_or(Lane::Host, |work| work.lane())
+    }
+
+    fn run(&self, task: &Task, inputs: &mut [Value]) -> Result<Value, TaskError> {
+        let damaged = || host_error(damaged());
+        let (number, parcel) = payload_parts(&task.payload).ok_or_else(damaged)?;
+        let work = self.0.get(number as usize).ok_or_else(damaged)?;
+        let Some(parcel) = parcel else { return work.run(task.index, inputs) };
+        let parcel = value::frame(&parcel).map(Value::Frame).map_err(host_error)?;
+        // Taken out, so that whoever wants to write into one finds it unshared.
+        let empty = || Value::Bytes(Arc::new([]));
+        let own = inputs.iter_mut().map(|input| std::mem::replace(input, empty()));
+        let mut all: Vec<Value> = own.chain([parcel]).collect();
+        work.run(task.index, &mut all)
     }
 }
 

@@ -1,10 +1,13 @@
 //! Results of tasks as bytes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
 use weft_cluster::Encoded;
-use weft_data::{CodecError, ErrorKind, TaskError, Value};
+use weft_data::{CodecError, Decode, ErrorKind, Frame, TaskError, Value};
 
 use super::pickle::{self, damaged};
 use crate::task::{PyValue, host_error, value_to_py};
@@ -21,6 +24,9 @@ pub(crate) const PICKLE: u8 = 7;
 pub(crate) const RAW: u8 = 8;
 /// An object of a native kernel: its name, then what it wrote.
 pub(crate) const NATIVE: u8 = 9;
+
+/// A frame: what it is, and its values as they lie in memory.
+pub(crate) const FRAME: u8 = 10;
 
 /// Texts and bytes up to this length are kept as bytes.
 const SMALL_BYTES: usize = 512;
@@ -104,36 +110,57 @@ pub(crate) fn encode(py: Python<'_>, value: &Value) -> Result<Encoded, CodecErro
         Value::Bytes(bytes) => {
             Ok(Encoded { form: RAW, head: Bytes::new(), buffers: vec![Bytes::from_owner(bytes.clone())] })
         }
+        Value::Frame(frame) => {
+            let (head, values) = py.detach(|| weft_frame::frame_to_bytes(frame))?;
+            Ok(Encoded { form: FRAME, head: head.into(), buffers: vec![values.into()] })
+        }
         Value::Object(object) if object.wire_name().is_some() => {
             let mut bytes = Vec::new();
-            object.encode(&mut bytes)?;
+            py.detach(|| object.encode(&mut bytes))?;
             let name = Bytes::from_static(object.wire_name().unwrap_or_default().as_bytes());
             Ok(Encoded { form: NATIVE, head: name, buffers: vec![bytes.into()] })
         }
-        value => value_to_py(py, value).and_then(|object| encode_object(&object)).map_err(|error| {
-            CodecError::Codec(format!("a result cannot be sent to another process: {error}"))
-        }),
+        value => value_to_py(py, value)
+            .and_then(|object| encode_object(&object))
+            .map_err(|error| CodecError::Codec(error.to_string())),
     }
 }
 
 pub(crate) fn to_py<'py>(py: Python<'py>, encoded: &Encoded) -> PyResult<Bound<'py, PyAny>> {
     match encoded.form {
         PICKLE => pickle::loads(py, &encoded.head, &encoded.buffers),
+        FRAME => crate::arrow::to_pandas(py, frame(encoded)?, crate::arrow::Lend::Writable),
         RAW => Ok(PyBytes::new(py, encoded.buffers.first().ok_or_else(damaged)?).into_any()),
         form => scalar_to_py(py, form, &encoded.head)?.ok_or_else(damaged),
     }
 }
 
+/// The frame that was encoded. Needs no GIL.
+pub(crate) fn frame(encoded: &Encoded) -> PyResult<Arc<Frame>> {
+    let values = encoded.buffers.first().ok_or_else(damaged)?.clone();
+    if encoded.form != FRAME {
+        return Err(damaged());
+    }
+    let frame = weft_frame::frame_from_bytes(&encoded.head, values);
+    frame.map(Arc::new).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+/// How to read a native object, by its name.
+fn decoder(name: &[u8]) -> Option<Decode> {
+    weft_array::decoder(name).or_else(|| weft_frame::decoder(name))
+}
+
 pub(crate) fn decode(py: Python<'_>, encoded: &Encoded) -> Result<Value, TaskError> {
     match encoded.form {
+        FRAME => frame(encoded).map(Value::Frame).map_err(host_error),
         RAW => match encoded.buffers.first() {
             Some(bytes) => Ok(Value::Bytes(bytes.as_ref().into())),
             None => Err(host_error(damaged())),
         },
         NATIVE => {
-            let decode = weft_array::decoder(&encoded.head).ok_or_else(|| host_error(damaged()))?;
+            let decode = decoder(&encoded.head).ok_or_else(|| host_error(damaged()))?;
             let bytes = encoded.buffers.first().ok_or_else(|| host_error(damaged()))?;
-            let object = decode(&mut bytes.as_ref());
+            let object = py.detach(|| decode(&mut bytes.as_ref()));
             object.map(Value::Object).map_err(|e| TaskError::native(ErrorKind::Value, e.to_string()))
         }
         _ => to_py(py, encoded).map(|object| PyValue::value(object.unbind())).map_err(host_error),

@@ -12,7 +12,7 @@ from weft._weft import Graph
 from weft.base import tokenize
 from weft.dataframe import _arrays, _meta
 from weft.dataframe._call import funcname
-from weft.dataframe._collection import host, new_collection
+from weft.dataframe._collection import held_parts, host, new_collection
 from weft.dataframe._convert import Inexact
 from weft.dataframe._native import frame_memory
 from weft.dataframe.io._text import text_as_asked
@@ -92,17 +92,7 @@ def from_pandas(
         exact = parts if len(parts) == 1 else [_own_labels(part) for part in parts]
         return new_collection(frame_memory("from_pandas", token, exact), meta, divisions)
     except Inexact:
-        return host(
-            Parts(parts, token),
-            (),
-            {},
-            meta=meta,
-            npartitions=len(parts),
-            label="from_pandas",
-            divisions=divisions,
-            fallback=False,
-            numbered=list(range(len(parts))),
-        )
+        return held_parts(parts, token, "from_pandas", meta, divisions)
 
 
 def from_dict(
@@ -179,20 +169,6 @@ def sorted_cuts(
 
 def _item(label: Any) -> Any:
     return label.item() if isinstance(label, np.generic) else label
-
-
-class Parts:
-    """Partition ``i`` of what is in memory."""
-
-    def __init__(self, parts: list[Any], token: str) -> None:
-        self.parts, self.token = parts, token
-        self.__name__ = "from_pandas"
-
-    def __dask_tokenize__(self) -> Any:
-        return self.token
-
-    def __call__(self, partition_info: int) -> Any:
-        return self.parts[partition_info]
 
 
 class _Mapped:
