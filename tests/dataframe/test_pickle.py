@@ -134,7 +134,7 @@ KINDS = {
         dd.from_array(np.arange(20).reshape(10, 2), chunksize=4, columns=["p", "q"]),
         pd.DataFrame(np.arange(20).reshape(10, 2), columns=["p", "q"]),
     ),
-    "persisted": lambda: ((lazy(("k", "x")) + 1).persist(), TABLE[["k", "x"]] + 1),
+    "persisted": lambda: ((lazy(("k", "x")) + 1).persist(scheduler="threads"), TABLE[["k", "x"]] + 1),
 }
 
 #: Rows come in an order of their own.

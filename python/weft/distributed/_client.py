@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import threading
 import uuid
 import weakref
@@ -23,7 +22,6 @@ from weft.utils import funcname, parse_timedelta
 
 __all__ = ["Client", "default_client", "get_client", "worker_client"]
 
-logger = logging.getLogger("weft.distributed")
 
 #: Clients by the order in which they became the default: the last that is open counts.
 _defaults: list[weakref.ref] = []
@@ -684,16 +682,8 @@ class Client:
         return self._gather_nested_async(futures, shape, "raise") if sync else _fill(shape, futures)
 
     def _values(self, graph: Any, keys: list, options: Any = None) -> list:
-        """Values of keys; of graphs with steps that no other process knows, computed here."""
-        if not isinstance(graph, _weft.Graph):
-            graph = _weft.Graph(graph)
-        try:
-            futures = self._graph_to_futures(graph, keys, options)
-        except NotImplementedError as error:
-            from weft._engine import execute
-
-            logger.info("%s: it runs on the threads of this process", error)
-            return execute(graph, keys)
+        """Values of keys."""
+        futures = self._graph_to_futures(graph, keys, options)
         with _joining(self):
             self._core.wait([f._hold() for f in futures])
             return self._gather_now(futures, "raise")
