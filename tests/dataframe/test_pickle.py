@@ -287,18 +287,19 @@ KERNELS = {
 
 def generic(name, x, k, s, t, b):
     word = name.rpartition(".")[2]
-    if name.startswith("str."):
-        arguments = {"startswith": ("a",), "endswith": ("a",), "contains": ("a", False), "slice": (0, 2)}
-        return s.text(word, *arguments.get(word, ()))
-    for attempt in (
-        lambda: x.unary(word),
-        lambda: b.unary(word),
-        lambda: x.binary(word, 2),
-        lambda: b.binary(word, b),
-        lambda: k.binary(word, k),
-        lambda: t.dt(word),
-        lambda: t.binary("sub", pd.Timestamp("2020-01-01")).dt(word),
-    ):
+    arguments = [(), ("a",), (1,), (None,), ("a", False), (0, 2), ("a", "b", -1), (5, "left", "x")]
+    attempts = [lambda given=given: s.text(word, *given) for given in arguments]
+    if not name.startswith("str."):
+        attempts = [
+            lambda: x.unary(word),
+            lambda: b.unary(word),
+            lambda: x.binary(word, 2),
+            lambda: b.binary(word, b),
+            lambda: k.binary(word, k),
+            lambda: t.dt(word),
+            lambda: t.binary("sub", pd.Timestamp("2020-01-01")).dt(word),
+        ]
+    for attempt in attempts:
         try:
             return attempt()
         except NotImplementedError:
