@@ -192,3 +192,14 @@ def test_strangers_are_refused(client):
             while stranger.recv(100):
                 pass
     assert client.submit(inc, 1).result(60) == 2
+
+
+def test_workers_have_the_settings_of_who_started_them():
+    import weft
+
+    with (
+        weft.config.set({"array.chunk-size": "3MiB", "test-of-mine": [1, {"a": None}], "here-only": print}),
+        Client(n_workers=1, threads_per_worker=1, memory_limit=0, dashboard_address=None) as client,
+    ):
+        settings = client.submit(lambda: [weft.config.get(n) for n in ("array.chunk-size", "test-of-mine")])
+        assert settings.result(60) == ["3MiB", [1, {"a": None}]]

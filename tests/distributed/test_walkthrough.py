@@ -111,7 +111,14 @@ def test_a_lazy_multiplication_and_where_its_result_lives(client):
 
 
 @pytest.mark.parametrize(
-    "end", ["client.shutdown()", "client.close()", "cluster.close(); client.close()", "pass"]
+    "end",
+    [
+        "client.shutdown()",
+        "client.close()",
+        "cluster.close(); client.close()",
+        "pass",
+        "cluster.scale(4); client.shutdown()",
+    ],
 )
 def test_the_end_is_quiet(tmp_path, end):
     script = tmp_path / "program.py"

@@ -72,6 +72,8 @@ class Nanny:
         environment |= {
             str(k): str(v) for k, v in (config.get("distributed.nanny.environ", None) or {}).items()
         }
+        # What this process was told by its settings, its workers are told too.
+        environment["WEFT_INTERNAL_INHERIT_CONFIG"] = config.serialize(_plain(config.config))
         environment |= {**self._env, "WEFT_WORKER_SPEC": json.dumps(spec)}
         arguments = [
             "-c",
@@ -151,6 +153,19 @@ class Nanny:
                 process.wait()
         if self._thread is not threading.current_thread():
             self._thread.join()
+
+
+def _plain(settings: Any) -> Any:
+    """Settings without those that mean something in this process only: functions, executors."""
+    if isinstance(settings, dict):
+        kept = {str(name): _plain(value) for name, value in settings.items()}
+        return {name: value for name, value in kept.items() if value is not _LEFT_OUT}
+    if isinstance(settings, (list, tuple)):
+        return [value for item in settings if (value := _plain(item)) is not _LEFT_OUT]
+    return settings if settings is None or isinstance(settings, (str, int, float, bool)) else _LEFT_OUT
+
+
+_LEFT_OUT = object()
 
 
 def _stopped_timeout() -> float:

@@ -322,8 +322,10 @@ def serve(spec: dict[str, Any], exit_with_input: bool = False) -> None:
     try:
         worker = _started(spec)
     except OSError as error:
-        if any(not os.path.exists(path) for path in spec["cleanup"]):
-            # The cluster was closed while this process started.
+        here = spec["scheduler"].removeprefix("unix://")
+        gone = here != spec["scheduler"] and not os.path.exists(here)
+        if gone or any(not os.path.exists(path) for path in spec["cleanup"]):
+            # The cluster was closed while this process started: its socket was there before.
             os._exit(0)
         sys.exit(f"this worker cannot reach its scheduler: {error}")
     current = worker
