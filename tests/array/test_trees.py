@@ -400,21 +400,99 @@ def multiply(draw, node, pool):
     return lambda xp, at: xp.einsum(spec, at(node), at(node)), True, f"einsum({spec})"
 
 
-@operation(1)
+@operation(2)
 def write(draw, node, pool):
-    where = []
+    """A number, or an array at hand or lazy, written to slices, integers and one list."""
+    where, listed = [], False
     for n in node.value.shape:
-        bound = st.none() | st.integers(-n, n)
-        part = slice(draw(bound), draw(bound), draw(st.sampled_from([None, 2, -1])))
-        where.append(draw(st.integers(-n, n - 1)) if n and draw(st.booleans()) else part)
+        kind = draw(st.sampled_from(["slice", "slice", "int", "list"]))
+        if kind == "int" and n:
+            where.append(draw(st.integers(-n, n - 1)))
+        elif kind == "list" and n and not listed:
+            listed = True
+            # Written to once each: of several values for one place it is not said which stays.
+            places = st.lists(st.integers(0, n - 1), min_size=1, max_size=n, unique=True)
+            where.append(draw(places))
+        else:
+            bound = st.none() | st.integers(-n, n)
+            where.append(slice(draw(bound), draw(bound), draw(st.sampled_from([None, 2, -1]))))
+    if listed:
+        where = [slice(p, p + 1 or None) if isinstance(p, int) else p for p in where]
     where = tuple(where)
+    target = node.value[where].shape
+    how = draw(st.sampled_from(["number", "array", "array", "row", "lazy", "lazy"]))
+    if how == "number":
+        value, chunks = 1, None
+    else:
+        shape = target[1:] if how == "row" else target
+        value = (np.arange(np.prod(shape, dtype=int)) % 7).reshape(shape).astype(node.value.dtype)
+        chunks = tuple(cut(draw, n) for n in shape)
 
     def apply(xp, at):
         x = at(node).copy()
-        x[where] = 1
+        x[where] = value if xp is np or how != "lazy" else da.from_array(value, chunks=chunks)
         return x
 
-    return apply, True, f"[{where}] = 1"
+    return apply, True, f"[{where}] = {how} {target}"
+
+
+@operation(1)
+def points(draw, node, pool):
+    """One array of positions for each of some axes."""
+    if not node.ndim or 0 in node.value.shape:
+        return None
+    count = draw(st.integers(0, 6))
+    which = [True] + [draw(st.booleans()) for _ in range(node.ndim - 1)]
+    # NumPy puts the points elsewhere where slices lie between; `vindex` always puts them first.
+    last = max(axis for axis, picked in enumerate(which) if picked)
+    key = tuple(
+        np.asarray(draw(st.lists(st.integers(-n, n - 1), min_size=count, max_size=count)), dtype=int)
+        if axis <= last
+        else slice(None)
+        for axis, n in enumerate(node.value.shape)
+    )
+    return lambda xp, at: at(node)[key] if xp is np else at(node).vindex[key], True, f"vindex[{key}]"
+
+
+def neighbours(block, axis):
+    """Each element and those beside it, added up; at the ends the element alone."""
+    block = np.moveaxis(block, axis, 0)
+    total = block.copy()
+    if len(block) > 2:
+        total[1:-1] = block[:-2] + block[1:-1] + block[2:]
+    return np.moveaxis(total, 0, axis)
+
+
+@operation(1)
+def window(draw, node, pool):
+    if not node.ndim or 0 in node.value.shape or node.kind not in "iuf":
+        return None
+    axis = draw(st.integers(0, node.ndim - 1))
+    modes = {"reflect": "symmetric", "periodic": "wrap", "nearest": "edge", 0: "constant"}
+    boundary = draw(st.sampled_from(list(modes)))
+
+    def apply(xp, at):
+        x = at(node)
+        if xp is da:
+            options = {"depth": {axis: 1}, "boundary": {axis: boundary}, "dtype": x.dtype}
+            return x.map_overlap(neighbours, axis=axis, meta=np.empty((0,) * x.ndim, x.dtype), **options)
+        width = [(1, 1) if a == axis else (0, 0) for a in range(x.ndim)]
+        inner = tuple(slice(1, -1) if a == axis else slice(None) for a in range(x.ndim))
+        return neighbours(np.pad(x, width, mode=modes[boundary]), axis)[inner]
+
+    return apply, True, f"map_overlap({axis}, {boundary!r})"
+
+
+@operation(1)
+def pairs(draw, node, pool):
+    """Functions of two results."""
+    if node.kind not in "iuf" or not node.exact or (node.kind == "f" and not np.isfinite(node.value).all()):
+        return None
+    name = draw(st.sampled_from(["divmod", "frexp", "modf"]))
+    which = draw(st.integers(0, 1))
+    if name == "divmod":
+        return lambda xp, at: xp.divmod(at(node), 3)[which], True, f"divmod(_, 3)[{which}]"
+    return lambda xp, at: getattr(xp, name)(at(node))[which], True, f"{name}(_)[{which}]"
 
 
 # -- trees -----------------------------------------------------------------------------------------

@@ -124,7 +124,9 @@ def normalize_chunks(
         if all(isinstance(c, (Number, str)) for c in chunks):
             chunks = (chunks,)
     if shape is not None and len(chunks) != len(shape):
-        if not (shape == () and chunks in ((), None)):
+        if shape == () and all(c == 1 for c in chunks):
+            chunks = ()
+        else:
             raise ValueError(
                 f"Chunks and shape must be of the same length/dimension. Got chunks={chunks}, shape={shape}"
             )
@@ -240,6 +242,8 @@ def _near_previous(
 ) -> tuple[Any, ...]:
     """Automatic sizes that keep the proportions of ``old``: open axes grow or shrink by one factor."""
     now = {a: float(np.median(old[a])) or 1.0 for a in autos}
+    if elements < math.prod(now.values()):
+        return _shrunk(chunks, shape, now, old, elements)
     while autos:
         total = elements / math.prod(now[a] for a in autos)
         factor = total ** (1 / len(autos))
@@ -260,6 +264,32 @@ def _near_previous(
             else:
                 chunks[a] = _joined(size, old[a])
         break
+    return tuple(chunks)
+
+
+def _shrunk(
+    chunks: list, shape: Any, now: dict[int, float], old: dict[int, tuple], elements: float
+) -> tuple[Any, ...]:
+    """As `_near_previous`, for blocks that are too large: again, until what rounding leaves is used up."""
+    left, last = sorted(now), None
+    while left:
+        excess = elements / math.prod(now.values())
+        if excess == last:
+            break
+        last, share = excess, excess ** (1 / len(left))
+        for a in list(left):
+            size = now[a] * share
+            if size > shape[a]:
+                chunks[a] = shape[a]
+                elements /= max(1, shape[a])
+                del now[a]
+                left.remove(a)
+                continue
+            now[a] = _aligned(size, old[a], shape[a])
+            if size < 1:
+                left.remove(a)
+    for a, n in now.items():
+        chunks[a] = int(n)
     return tuple(chunks)
 
 

@@ -171,6 +171,11 @@ def concatenate(seq: Any, axis: Any = 0, allow_unknown_chunksizes: bool = False)
 
         meta_like = _concatenate_chunks(metas, axis) if len(metas) > 1 else metas[0]
         dtype = seq[0].dtype
+        if not dtype.isnative and type(metas[0]) is np.ndarray and len(seq) > 1:
+            # NumPy's results have the machine's byte order.
+            dtype = np.result_type(*metas)
+            seq = [x.astype(dtype) for x in seq]
+            meta_like = meta_like.astype(dtype)
     # Arrays without elements add nothing but blocks.
     full = [a for a in seq if not is_known(a.shape[axis]) or a.shape[axis] != 0]
     seq = full or seq[:1]

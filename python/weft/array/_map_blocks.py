@@ -150,6 +150,12 @@ def map_blocks(
         out_ind = tuple(x for i, x in enumerate(out_ind) if i not in drop)
     new_axes: dict[Any, Any] = {}
     if new_axis is not None and len(new_axis):
+        gap = [ax for n, ax in enumerate(sorted(new_axis)) if ax > len(out_ind) + n]
+        if gap:
+            raise ValueError(
+                f"new_axis {gap} leaves a gap: the result of arrays of {len(out_ind)} axes has "
+                f"{len(out_ind) + len(new_axis)}"
+            )
         for ax in sorted(new_axis):
             label = len(out_ind) + len(drop_axis)
             while label in out_ind or any(ind is not None and label in ind for _, ind in pairs):

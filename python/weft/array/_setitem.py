@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from weft._task_spec import Alias, Task, TaskRef
+from weft._task_spec import Task, TaskRef
+from weft._weft import ArrayExpr
 from weft.array._chunks import UNKNOWN_HINT, cached_starts, is_known
+from weft.array._exprs import dtype_name, is_plain
+from weft.array._host import step
 from weft.array._indexing import FULL, normalize_index, replace_ellipsis
 from weft.array._layers import nested, new_array
 from weft.base import is_dask_collection, tokenize
@@ -102,41 +106,118 @@ def setitem(x: Any, key: Any, value: Any) -> Any:
         )
     if any(not is_known(n) for n in value.shape):
         raise ValueError(f"Arrays chunk sizes are unknown: {value.chunks}.{UNKNOWN_HINT}")
+    axes = [_Written.of(x.chunks[a], chosen[a], a in kept) for a in range(x.ndim)]
     name = f"setitem-{tokenize(x, key, value)}"
-    starts = [cached_starts(c) for c in x.chunks]
-    # For each axis and block: positions in the block, and positions in what is written.
-    split: list[list[Any]] = []
-    for axis in range(x.ndim):
-        per_block = []
-        for a, b in zip(starts[axis], starts[axis][1:]):
-            mine = np.flatnonzero((chosen[axis] >= a) & (chosen[axis] < b))
-            per_block.append((chosen[axis][mine] - a, mine) if len(mine) else None)
-        split.append(per_block)
-    tasks: dict = {}
-    inputs = [x]
-    offset = len(shape) - value.ndim
-    for at in product(*(range(n) for n in x.numblocks)):
-        key_ = (name, *at)
-        parts = [split[axis][i] for axis, i in enumerate(at)]
-        source = (x.name, *at)
-        if any(p is None for p in parts):
-            tasks[key_] = Alias(key_, source)
-            continue
-        local = tuple(int(p[0][0]) if a not in kept else _slice(p[0]) for a, p in enumerate(parts))
-        wanted = [parts[a][1] for a in kept][offset:]
-        piece = value
-        for axis, i in enumerate(wanted):
-            if piece.shape[axis] != 1:
-                piece = piece[(slice(None),) * axis + (_slice(i),)]
-        if lazy:
-            piece = piece.rechunk(-1) if piece.ndim else piece
-            inputs.append(piece)
-            ref: Any = TaskRef((piece.name, *(0,) * piece.ndim))
-        else:
-            ref = piece
-        tasks[key_] = Task(key_, write, TaskRef(source), local, ref)
     meta = _meta(x, value)
-    return new_array(name, tasks, inputs, x.chunks, meta=meta)
+    offset = len(shape) - value.ndim
+    stretched = [value.shape[k] == 1 for k in range(value.ndim)]
+    if not lazy:
+        return step(
+            _WriteConstant(axes, kept, offset, stretched, value),
+            [(x._expr, tuple(range(x.ndim)))],
+            x.chunks,
+            meta,
+            name,
+            numbered=True,
+            label="setitem",
+        )
+    # The value in the order in which blocks take it, and in one block for each that takes some of it.
+    cuts: list[Any] = []
+    for k in range(value.ndim):
+        axis = axes[kept[k + offset]]
+        if stretched[k]:
+            cuts.append((1,))
+            continue
+        if axis.order is not None:
+            value = value[(FULL,) * k + (axis.order,)]
+        cuts.append(tuple(n for n in axis.counts if n) or value.chunks[k])
+    value = value.rechunk(tuple(cuts)) if value.ndim else value
+    steps = [math.prod(value.numblocks[k + 1 :]) for k in range(value.ndim)]
+    reads: list = []
+    for number, at in enumerate(product(*map(range, x.numblocks))):
+        own = [(0, number)]
+        if all(axes[a].counts[i] for a, i in enumerate(at)):
+            places = (
+                0 if stretched[k] else axes[kept[k + offset]].ranks[at[kept[k + offset]]]
+                for k in range(value.ndim)
+            )
+            own.append((1, sum(i * n for i, n in zip(places, steps))))
+        reads.append(own)
+    expr = ArrayExpr.host_listed(
+        _WriteBlock(axes, kept),
+        [x._expr, value._expr],
+        reads,
+        x.chunks,
+        dtype_name(meta.dtype),
+        token=name,
+        name=name,
+        exact=True,
+        plain=is_plain(meta),
+        numbered=True,
+        label="setitem",
+    )
+    return Array._of(expr, meta)
+
+
+class _Written:
+    """What is written along an axis: for each block how many positions, which, and which of the value's they take."""
+
+    def __init__(self, starts: list, picks: np.ndarray, order: Any, stops: np.ndarray, is_kept: bool):
+        self.starts, self.picks, self.order, self.stops, self.is_kept = starts, picks, order, stops, is_kept
+        self.counts: list[int] = np.diff(stops, prepend=0).tolist()
+        # Among the blocks that are written to.
+        self.ranks: list[int] = (np.cumsum(np.asarray(self.counts) > 0) - 1).tolist()
+
+    @classmethod
+    def of(cls, sizes: Any, picks: np.ndarray, is_kept: bool) -> _Written:
+        starts = cached_starts(sizes)
+        # Empty blocks start where the next one does: the last of those that start there has the elements.
+        blocks = np.searchsorted(starts[1:], picks, side="right")
+        order = None
+        if (blocks[1:] < blocks[:-1]).any():
+            order = np.argsort(blocks, kind="stable")
+            picks, blocks = picks[order], blocks[order]
+        stops = np.searchsorted(blocks, np.arange(len(sizes)), side="right")
+        return cls(starts, picks, order, stops, is_kept)
+
+    def local(self, block: int) -> Any:
+        """The positions in a block, or the one position."""
+        mine = self.picks[self.stops[block] - self.counts[block] : self.stops[block]] - self.starts[block]
+        return _slice(mine) if self.is_kept else int(mine[0])
+
+    def source(self, block: int) -> Any:
+        """Which of the value's elements a block takes."""
+        part = slice(int(self.stops[block] - self.counts[block]), int(self.stops[block]))
+        return part if self.order is None else self.order[part]
+
+
+class _WriteBlock:
+    """A block, written to where a block of the value comes with it."""
+
+    def __init__(self, axes: list, kept: list):
+        self.axes, self.kept = axes, kept
+
+    def __call__(self, at: tuple, block: Any, *value: Any) -> Any:
+        if not value:
+            return block
+        return write(block, tuple(axis.local(i) for axis, i in zip(self.axes, at)), value[0])
+
+
+class _WriteConstant:
+    """A block, written to with what it takes of a value that is at hand."""
+
+    def __init__(self, axes: list, kept: list, offset: int, stretched: list, value: Any):
+        self.axes, self.kept, self.offset, self.stretched, self.value = axes, kept, offset, stretched, value
+
+    def __call__(self, at: tuple, block: Any) -> Any:
+        if not all(axis.counts[i] for axis, i in zip(self.axes, at)):
+            return block
+        piece = self.value
+        for k, stretched in enumerate(self.stretched):
+            if not stretched:
+                axis = self.kept[k + self.offset]
+                piece = piece[(slice(None),) * k + (self.axes[axis].source(at[axis]),)]
+        return write(block, tuple(axis.local(i) for axis, i in zip(self.axes, at)), piece)
 
 
 def _meta(x: Any, value: Any) -> Any:
@@ -242,7 +323,6 @@ def _lazy_index(x: Any, key: tuple, value: Any) -> Any:
     rest = normalize_index(tuple(FULL if a == axis else k for a, k in enumerate(key)), x.shape)
     value = asanyarray(value)
     whole = value.rechunk(-1) if value.ndim else value
-    i = i.rechunk(-1) if i.ndim else i
     chosen = [
         np.arange(n)[k] if not isinstance(k, (int, np.integer)) else np.array([k])
         for n, k in zip(x.shape, rest)
@@ -251,24 +331,31 @@ def _lazy_index(x: Any, key: tuple, value: Any) -> Any:
         a for a, k in enumerate(rest) if isinstance(k, (int, np.integer)) or (a == axis and i.ndim == 0)
     )
     starts = [cached_starts(c) for c in x.chunks]
-    name = f"setitem-{tokenize(x, rest, i, value, axis)}"
-    tasks = {}
-    for at in product(*(range(n) for n in x.numblocks)):
-        key_ = (name, *at)
-        spans = tuple((starts[a][b], starts[a][b + 1]) for a, b in enumerate(at))
-        tasks[key_] = Task(
-            key_,
-            _write_lazy,
-            TaskRef((x.name, *at)),
-            tuple(chosen),
-            spans,
-            axis,
-            TaskRef((i.name, *(0,) * i.ndim)),
-            TaskRef((whole.name, *(0,) * whole.ndim)),
-            scalar,
-            x.shape[axis],
-        )
-    return new_array(name, tasks, [x, i, whole], x.chunks, meta=_meta(x, value))
+    return step(
+        _WriteLazy(chosen, starts, axis, scalar, x.shape[axis]),
+        [
+            (x._expr, tuple(range(x.ndim))),
+            (i._expr, (None,) * i.ndim),
+            (whole._expr, (("at", 0),) * whole.ndim),
+        ],
+        x.chunks,
+        _meta(x, value),
+        f"setitem-{tokenize(x, rest, i, value, axis)}",
+        numbered=True,
+        label="setitem",
+    )
+
+
+class _WriteLazy:
+    """A block, written to where an index says that is known only now: it comes in all its blocks."""
+
+    def __init__(self, chosen: list, starts: list, axis: int, scalar: tuple, n: int):
+        self.chosen, self.starts, self.axis, self.scalar, self.n = chosen, starts, axis, scalar, n
+
+    def __call__(self, at: tuple, block: Any, index: Any, value: Any) -> Any:
+        spans = tuple((starts[b], starts[b + 1]) for starts, b in zip(self.starts, at))
+        index = np.concatenate(index) if isinstance(index, list) else index
+        return _write_lazy(block, tuple(self.chosen), spans, self.axis, index, value, self.scalar, self.n)
 
 
 def _write_lazy(

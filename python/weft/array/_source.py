@@ -16,7 +16,7 @@ from weft.array._chunks import cached_starts, normalize_chunks, slices_from_chun
 from weft.array._host import step
 from weft.array.utils import meta_from_array
 from weft.base import is_dask_collection, tokenize
-from weft.utils import SerializableLock
+from weft.utils import SerializableLock, has_keyword
 
 
 def getter(a: Any, b: Any, asarray: Any = True, lock: Any = None) -> Any:
@@ -63,7 +63,9 @@ def graph_from_arraylike(
 ) -> Graph:
     """The graph that slices ``arr`` into blocks."""
     chunks = normalize_chunks(chunks, shape, dtype=dtype)
-    extra = {} if asarray is True and not lock else {"asarray": asarray, "lock": lock}
+    extra = {}
+    if (asarray is not True or lock) and has_keyword(getitem, "asarray") and has_keyword(getitem, "lock"):
+        extra = {"asarray": asarray, "lock": lock}
     tasks: dict = {}
     source = arr
     if not inline_array:
@@ -158,7 +160,8 @@ def from_array(
         dtype = x.dtype
     if asarray is None:
         asarray = not hasattr(x, "__array_function__")
-    previous = getattr(x, "chunks", None)
+    # Shards are what is written at once.
+    previous = getattr(x, "shards", None) or getattr(x, "chunks", None)
     if not isinstance(previous, tuple):
         previous = None
     chunks = normalize_chunks(chunks, x.shape, dtype=dtype, previous_chunks=previous)
@@ -173,6 +176,12 @@ def from_array(
     if plain and not lock and getitem is None and not inline_array:
         made = meta_from_array(x if meta is None else meta, ndim=len(chunks), dtype=dtype)
         # The array may change later; what an array of one block says must not.
+        if type(x) is np.ndarray and _exprs.is_plain(made) and made.dtype == x.dtype:
+            whole = x.copy() if single else x
+            expr = ArrayExpr.buffer(
+                whole, chunks, _exprs.dtype_name(x.dtype), token=str(name), name=str(name), exact=True
+            )
+            return Array._of(expr, made)
         parts = [x.copy()] if single else [x[part] for part in slices_from_chunks(chunks)]
         return Array._of(_exprs.blocks(parts, name, chunks, made), made)
     if getitem is None:

@@ -1304,7 +1304,11 @@ def _where_op(*args: Any, op: Any, has_out: bool, **kwargs: Any) -> Any:
         )
         return op(*args_, where=where, out=out, **kwargs)
     *args_, where = args
-    return op(*args_, where=where, **kwargs)
+    # What is elsewhere is whatever lies in memory, as in NumPy; saying so keeps NumPy from warning.
+    inputs = [np.asarray(a) for a in args_]
+    shape = np.broadcast_shapes(*(a.shape for a in (*inputs, np.asarray(where))))
+    dtype = op(*(np.ones((1,), a.dtype) for a in inputs), **kwargs).dtype
+    return op(*args_, where=where, out=np.empty(shape, dtype), **kwargs)
 
 
 def _enforce_dtype(*args: Any, **kwargs: Any) -> Any:

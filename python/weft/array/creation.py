@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from itertools import product
 from numbers import Integral
@@ -9,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from weft._task_spec import Task, TaskRef
 from weft.array import _native, chunk
 from weft.array._chunks import cached_starts, is_known, normalize_chunks
 from weft.array._host import step as make_step
 from weft.array._join import broadcast_arrays, broadcast_to, concatenate, stack
-from weft.array._layers import new_array
 from weft.array.blockwise import blockwise
 from weft.array.numpy_compat import NUMPY_GE_200, AxisError
 from weft.array.utils import meta_from_array, validate_axis
@@ -458,7 +457,9 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     >>> da.diagonal(da.arange(4, chunks=2).reshape(2, 2)).compute()
     array([0, 3])
     """
-    from weft.array.core import asarray
+    from weft._weft import ArrayExpr
+    from weft.array._exprs import dtype_name, is_plain
+    from weft.array.core import Array, asarray
 
     a = asarray(a)
     if a.ndim < 2:
@@ -471,42 +472,59 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         raise ValueError("axis1 and axis2 cannot be the same")
     if axis1 > axis2:
         axis1, axis2, offset = axis2, axis1, -offset
-    rows, columns = a.chunks[axis1], a.chunks[axis2]
-    row_starts, column_starts = cached_starts(rows), cached_starts(columns)
-    length = max(
-        0,
-        min(a.shape[axis1], a.shape[axis2] - offset)
-        if offset >= 0
-        else min(a.shape[axis1] + offset, a.shape[axis2]),
-    )
     rest = [i for i in range(a.ndim) if i not in (axis1, axis2)]
-    parts = []
-    for i, j in product(range(len(rows)), range(len(columns))):
-        r0, r1, c0, c1 = row_starts[i], row_starts[i + 1], column_starts[j], column_starts[j + 1]
-        # Rows of this block on the diagonal.
-        low, high = max(r0, c0 - offset), min(r1, c1 - offset)
-        if low < high:
-            parts.append((low, i, j, offset + r0 - c0, high - low))
-    parts.sort()
-    name = f"diagonal-{tokenize(a, offset, axis1, axis2)}"
-    tasks = {}
-    others = list(product(*(range(a.numblocks[k]) for k in rest)))
-    sizes = tuple(p[4] for p in parts) or (0,)
+    parts = _diagonal_parts(cached_starts(a.chunks[axis1]), cached_starts(a.chunks[axis2]), offset)
+    sizes = tuple(p[3] for p in parts)
+    grid = tuple(a.numblocks[k] for k in rest)
+    steps = [math.prod(a.numblocks[k + 1 :]) for k in range(a.ndim)]
+    inner = [i * steps[axis1] + j * steps[axis2] for i, j, _, _ in parts]
+    outer = [sum(b * steps[k] for k, b in zip(rest, at)) for at in product(*map(range, grid))]
     meta = meta_from_array(a._meta, a.ndim - 1, a.dtype)
-    for at in others:
-        for n, (_, i, j, shift, _count) in enumerate(parts):
-            block_at = [0] * a.ndim
-            for k, b in zip(rest, at):
-                block_at[k] = b
-            block_at[axis1], block_at[axis2] = i, j
-            key = (name, *at, n)
-            tasks[key] = Task(key, np.diagonal, TaskRef((a.name, *block_at)), shift, axis1, axis2)
-        if not parts:
-            key = (name, *at, 0)
-            shape = tuple(a.chunks[k][b] for k, b in zip(rest, at)) + (0,)
-            tasks[key] = Task(key, np.empty_like, meta, dtype=a.dtype, shape=shape)
-    assert sum(sizes) == length or any(not is_known(n) for n in a.shape)
-    return new_array(name, tasks, [a], (*(a.chunks[k] for k in rest), sizes), meta=meta)
+    name = f"diagonal-{tokenize(a, offset, axis1, axis2)}"
+    expr = ArrayExpr.host_listed(
+        _Diagonal([(shift, n) for _, _, shift, n in parts], axis1, axis2),
+        [a._expr],
+        [[(0, first + block)] for first in outer for block in inner],
+        (*(a.chunks[k] for k in rest), sizes),
+        dtype_name(meta.dtype),
+        token=name,
+        name=name,
+        exact=True,
+        plain=is_plain(meta),
+        numbered=True,
+        label="diagonal",
+    )
+    return Array._of(expr, meta)
+
+
+def _diagonal_parts(rows: Any, columns: Any, offset: int) -> list[tuple[int, int, int, int]]:
+    """The blocks on a diagonal, given where blocks start: row and column of the block, the offset in it, how many."""
+    parts = []
+    i, j = 0, 0
+    # From corner to corner: whichever block ends first is left.
+    while i < len(rows) - 1 and j < len(columns) - 1:
+        low = max(rows[i], columns[j] - offset)
+        high = min(rows[i + 1], columns[j + 1] - offset)
+        if low < high:
+            parts.append((i, j, offset + rows[i] - columns[j], high - low))
+        if rows[i + 1] <= columns[j + 1] - offset:
+            i += 1
+        else:
+            j += 1
+    # Nothing is on it: no element of the first block.
+    return parts or [(0, 0, 0, 0)]
+
+
+class _Diagonal:
+    """The diagonal of a block, of which only the first elements count where blocks hold none of it."""
+
+    def __init__(self, parts: list, axis1: int, axis2: int):
+        self.parts, self.axis1, self.axis2 = parts, axis1, axis2
+
+    def __call__(self, at: tuple, block: Any) -> Any:
+        shift, n = self.parts[at[-1]]
+        found = np.diagonal(block, shift, self.axis1, self.axis2)
+        return found if found.shape[-1] == n else found[..., :n]
 
 
 def tri(

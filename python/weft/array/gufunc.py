@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from itertools import product
 from typing import Any
 
 import numpy as np
 
-from weft._task_spec import Task, TaskRef
 from weft.array._chunks import is_known, keep_block_size
-from weft.array._layers import new_array
+from weft.array._host import step
 from weft.array.blockwise import blockwise, unify_chunks
 from weft.array.core import apply_infer_dtype, asarray
 from weft.array.utils import compute_meta, meta_from_array
@@ -273,13 +271,16 @@ def apply_gufunc(
     results = []
     for i, (core, found, ax) in enumerate(zip(outputs, metas, output_axes)):
         new = f"{name}-{i}"
-        tasks = {}
-        for at in product(*(range(len(c)) for c in loop_chunks)):
-            key = (new, *at, *(0,) * len(core))
-            source = TaskRef((whole.name, *at))
-            tasks[key] = Task(key, _output, source, i, several)
         chunks = (*loop_chunks, *((sizes[label],) for label in core))
-        out = new_array(new, tasks, [whole], chunks, meta=meta_from_array(found, len(chunks), found.dtype))
+        out = step(
+            _output,
+            [(whole._expr, tuple(range(len(loop_chunks)))), (i, None), (several, None)],
+            chunks,
+            meta_from_array(found, len(chunks), found.dtype),
+            new,
+            fallback=False,
+            label="apply_gufunc",
+        )
         if keepdims:
             out = out[(Ellipsis, *(None,) * len(ax))]
         if ax:

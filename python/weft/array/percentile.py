@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from weft._task_spec import List, Task, TaskRef
-from weft.array._layers import new_array
+from weft.array._host import step
 from weft.base import tokenize
 
 
@@ -86,24 +85,28 @@ def percentile(
             "crick", "crick is a required dependency for using the t-digest method: pip install crick"
         )
         name = f"percentile-tdigest-{tokenize(a, q_, method)}"
-        tasks: dict = {
-            (f"{name}-chunk", i): Task((f"{name}-chunk", i), _digest, TaskRef((a.name, i)))
-            for i in range(a.numblocks[0])
-        }
-        tasks[(name, 0)] = Task((name, 0), _digested, q_, List(*(TaskRef(k) for k in list(tasks))))
-        return new_array(name, tasks, [a], ((len(q_),),), meta=np.empty((0,), dtype))
+        ones = ((1,) * a.numblocks[0],)
+        parts = step(_digest, [(a._expr, (0,))], ones, np.empty((0,), object), f"{name}-chunk")
+        return step(
+            _digested, [(q_, None), (parts._expr, (None,))], ((len(q_),),), np.empty((0,), dtype), name
+        )
     # Ends are needed even where nobody asked for them.
     wanted = np.unique(np.concatenate([[0], q_, [100]])) if len(q_) else np.array([0.0, 100.0])
     name = f"percentile-{tokenize(a, q_, method)}"
-    tasks = {
-        (f"{name}-chunk", i): Task(
-            (f"{name}-chunk", i), _percentiles_of, TaskRef((a.name, i)), wanted, method
-        )
-        for i in range(a.numblocks[0])
-    }
-    parts = list(tasks)
-    tasks[(name, 0)] = Task((name, 0), _merged, q_, wanted, List(*(TaskRef(k) for k in parts)), method, dtype)
-    return new_array(name, tasks, [a], ((len(q_),),), meta=np.empty((0,), dtype))
+    parts = step(
+        _percentiles_of,
+        [(a._expr, (0,)), (wanted, None), (method, None)],
+        ((1,) * a.numblocks[0],),
+        np.empty((0,), object),
+        f"{name}-chunk",
+    )
+    return step(
+        _merged,
+        [(q_, None), (wanted, None), (parts._expr, (None,)), (method, None), (dtype, None)],
+        ((len(q_),),),
+        np.empty((0,), dtype),
+        name,
+    )
 
 
 def _merged(q: Any, calculated: Any, parts: list, method: str, dtype: Any) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
+
 from weft import config
 from weft._engine import memory_limit
 from weft._formats import parse_bytes
@@ -236,10 +238,13 @@ def _balanced(sizes: tuple) -> tuple:
     if len(set(sizes)) == 1 or not all(map(is_known, sizes)):
         return sizes
     n, count = sum(sizes), len(sizes) - (2 * min(sizes) <= max(sizes))
-    # The smallest size that is enough leaves the largest last block.
-    [cut] = blockdims_from_blockshape((n,), (max(1, -(-n // count)),))
-    if len(cut) == count:
-        return cut
+    # Sizes up to half as small or large as the usual one are tried.
+    usual = int(np.median(sizes))
+    tried = range(max(1, usual - usual // 2), usual + usual // 2 + 1)
+    cuts = (blockdims_from_blockshape((n,), (size,))[0] for size in tried if -(-n // size) == count)
+    best = min(cuts, key=lambda cut: max(cut) - min(cut), default=None)
+    if best is not None:
+        return best
     warnings.warn(
         f"chunk size balancing not possible with given chunks: {n} elements do not come in {count} blocks of one size "
         "and a smaller last one. Try increasing the chunk size.",

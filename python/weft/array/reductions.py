@@ -756,7 +756,7 @@ def _merge_moments(data: Any, order: int, axis: Any, kwargs: dict) -> tuple[Any,
         inner = totals / ns - mu
         # A part without elements has no mean, and adds nothing.
         inner = np.where(ns == 0, 0, inner) if not np.ma.isMA(inner) else inner
-    if np.iscomplexobj(inner):
+    if inner.dtype.kind == "c":
         inner_abs = np.abs(inner)
     else:
         inner_abs = inner
@@ -963,8 +963,12 @@ def nanstd(a, axis=None, dtype=None, keepdims=False, ddof=0, split_every=None, o
 
 
 def _root(variance: Any, dtype: Any) -> Any:
-    result = variance.map_blocks(safe_sqrt, dtype=variance.dtype)
-    return result.astype(dtype) if dtype is not None and result.dtype != np.dtype(dtype) else result
+    # The root of integers is a float, whatever was asked for, as in NumPy.
+    root = np.sqrt(np.ones((), variance.dtype)).dtype
+    result = variance.map_blocks(safe_sqrt, dtype=root)
+    if dtype is not None and np.dtype(dtype).kind in "fc" and result.dtype != np.dtype(dtype):
+        return result.astype(dtype)
+    return result
 
 
 # -- positions of extremes -------------------------------------------------------------------------

@@ -8,7 +8,6 @@ import operator
 import warnings
 from collections.abc import Iterable
 from functools import partial
-from itertools import product
 from numbers import Integral
 from typing import Any
 
@@ -18,6 +17,7 @@ from weft._docs import derived_from
 from weft._task_spec import List, Task, TaskRef
 from weft.array import _native, chunk
 from weft.array._chunks import cached_starts, is_known
+from weft.array._host import step
 from weft.array._join import broadcast_arrays, broadcast_to, concatenate, stack
 from weft.array._layers import new_array
 from weft.array._map_blocks import map_blocks
@@ -1415,27 +1415,21 @@ def histogram(a, bins=None, range=None, normed=False, weights=None, density=None
     if edges.ndim != 1:
         raise ValueError(f"bins must be a 1-dimensional array or sequence, got shape {edges.shape}")
     n = edges.shape[0] - 1
-    flat_keys = list(product(*(builtins.range(k) for k in a.numblocks)))
-    name = f"histogram-{token}"
-    tasks = {}
     dtype = np.histogram([])[0].dtype if weights is None else weights.dtype
-    for i, at in enumerate(flat_keys):
-        key = (name, i, 0)
-        tasks[key] = Task(
-            key,
-            _hist_block,
-            TaskRef((a.name, *at)),
-            TaskRef((edges.name, 0)),
-            None if weights is None else TaskRef((weights.name, *at)),
-        )
-    parts = new_array(
-        name,
-        tasks,
-        [a, edges, *([] if weights is None else [weights])],
-        ((1,) * len(flat_keys), (n,)),
-        dtype=dtype,
+    # The counts of each block lie along an axis of their own, behind one axis for each of the array.
+    along = tuple(builtins.range(a.ndim))
+    parts = step(
+        _Histogram(a.ndim),
+        [
+            (a._expr, along),
+            (edges._expr, (("at", 0),)),
+            (None, None) if weights is None else (weights._expr, along),
+        ],
+        (*((1,) * k for k in a.numblocks), (n,)),
+        np.empty((0,) * (a.ndim + 1), dtype),
+        f"histogram-{token}",
     )
-    counts = parts.sum(axis=0)
+    counts = parts.sum(axis=along)
     out_edges = (
         bins
         if isinstance(bins, Array) and not scalar_bins
@@ -1465,8 +1459,14 @@ def _edges_of(n, range):
     return np.linspace(range[0], range[1], int(n) + 1)
 
 
-def _hist_block(x, edges, weights=None):
-    return np.histogram(x, edges, weights=weights)[0][np.newaxis]
+class _Histogram:
+    """The counts of a block, as the last of ``ndim + 1`` axes."""
+
+    def __init__(self, ndim):
+        self.ndim = ndim
+
+    def __call__(self, x, edges, weights=None):
+        return np.histogram(x, edges, weights=weights)[0][(np.newaxis,) * self.ndim]
 
 
 @derived_from(np)
@@ -1586,14 +1586,11 @@ def unique(ar, return_index=False, return_inverse=False, return_counts=False):
     if not (return_index or return_inverse or return_counts):
         # Blocks first, then all that is left of them.
         flat = ar.ravel()
-        name = f"unique-{tokenize(ar)}"
-        tasks = {}
-        for i in range(flat.numblocks[0]):
-            tasks[(name, i)] = Task((name, i), np.unique, TaskRef((flat.name, i)))
-        parts = new_array(name, tasks, [flat], ((np.nan,) * len(tasks),), meta=flat._meta)
-        out = f"unique-aggregate-{tokenize(ar)}"
-        task = Task((out, 0), _unique_all, List(*(TaskRef((parts.name, i)) for i in range(len(tasks)))))
-        return new_array(out, {(out, 0): task}, [parts], ((np.nan,),), meta=flat._meta)
+        token = tokenize(ar)
+        chunks = ((np.nan,) * flat.numblocks[0],)
+        parts = step(np.unique, [(flat._expr, (0,))], chunks, flat._meta, f"unique-{token}")
+        whole = [(parts._expr, (None,))]
+        return step(_unique_all, whole, ((np.nan,),), flat._meta, f"unique-aggregate-{token}")
     flat = ar.ravel()
     name = f"unique-{tokenize(ar, 1)}"
     starts = cached_starts(flat.chunks[0])

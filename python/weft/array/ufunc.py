@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from weft._docs import derived_from
-from weft.array._layers import new_array
 from weft.base import is_dask_collection, normalize_token
 from weft.utils import funcname
 
@@ -219,23 +218,23 @@ def _lazy(x: Any) -> Any:
 def _two_outputs(func: Any, x: Any, kinds: Any) -> Any:
     """The two results of a function of elements, as two arrays."""
     import operator
-    from itertools import product
 
-    from weft._task_spec import Task, TaskRef
+    from weft.array._host import step
     from weft.array.core import elemwise
 
     both = elemwise(func, *x, dtype=object)
-    results = []
-    for i, (name, dtype) in enumerate(kinds):
-        new = f"{name}-{both.name}"
-        tasks = {}
-        for at in product(*(range(n) for n in both.numblocks)):
-            key = (new, *at)
-            tasks[key] = Task(key, operator.getitem, TaskRef((both.name, *at)), i)
-        results.append(
-            new_array(new, tasks, [both], both.chunks, dtype=dtype, meta=np.empty((0,) * both.ndim, dtype))
+    along = tuple(range(both.ndim))
+    return tuple(
+        step(
+            operator.getitem,
+            [(both._expr, along), (i, None)],
+            both.chunks,
+            np.empty((0,) * both.ndim, dtype),
+            f"{name}-{both.name}",
+            label=name,
         )
-    return tuple(results)
+        for i, (name, dtype) in enumerate(kinds)
+    )
 
 
 @derived_from(np)
