@@ -67,7 +67,7 @@ def fill(path, pieces):
 
 
 def on(package, scheduler, job, module="bag"):
-    """A system: ``job(bag module)`` gives a collection, computed by the scheduler."""
+    """A system: ``job(bag module)`` gives a collection, computed by the scheduler, or without one as the package would."""
 
     def prepare():
         collection = __import__(f"{package}.{module}", fromlist=[module])
@@ -78,9 +78,9 @@ def on(package, scheduler, job, module="bag"):
 
 def systems(job, plain):
     return {
-        "weft": on("weft", "threads", job),
+        "weft": on("weft", None, job),
+        "dask": on("dask", None, job),
         "dask threads": on("dask", "threads", job),
-        "dask processes": on("dask", "processes", job),
         "python": lambda: plain,
     }
 

@@ -42,9 +42,9 @@ def from_bag(db):
 
 
 SYSTEMS = {
-    "weft": on("weft", "threads", read, "dataframe"),
-    "weft from bag": on("weft", "threads", from_bag),
-    "dask threads": on("dask", "threads", read, "dataframe"),
+    "weft": on("weft", None, read, "dataframe"),
+    "weft from bag": on("weft", None, from_bag),
+    "dask": on("dask", None, read, "dataframe"),
     "dask processes": on("dask", "processes", read, "dataframe"),
     "dask from bag": on("dask", "processes", from_bag),
 }

@@ -6,7 +6,7 @@ from collections import defaultdict
 from jobs._bags import same, systems
 
 ROUNDS = 1
-RECORDS = int(os.environ.get("WEFT_BENCH_BAG_RECORDS", "1000000"))
+RECORDS = int(os.environ.get("WEFT_BENCH_BAG_RECORDS", "5000000"))
 TITLE = f"groupby of {RECORDS:,} records"
 
 

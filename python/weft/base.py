@@ -622,11 +622,21 @@ def get_scheduler(get=None, scheduler=None, collections=None, cls=None):
         return None
     first = members[0].__dask_scheduler__
     if any(c.__dask_scheduler__ != first for c in members):
+        # A bag decides by what is to be computed, which may be more than itself.
+        own = {threaded.get, *(get for c in members if _decides_itself(get := c.__dask_scheduler__))}
+        if len(own) == 2 and all(c.__dask_scheduler__ in own for c in members):
+            return next(get for get in own if get is not threaded.get)
         raise ValueError(
             "Compute called on multiple collections with differing default schedulers. Please specify a "
             "`scheduler=` parameter explicitly in compute or globally with `weft.config.set`."
         )
     return first
+
+
+def _decides_itself(schedule) -> bool:
+    """Whether it is the function of bags that chooses between threads and processes."""
+    bags = sys.modules.get("weft.bag._where")
+    return bags is not None and schedule is bags.get
 
 
 def _cluster_scheduler():
@@ -635,18 +645,22 @@ def _cluster_scheduler():
     return clients.current_scheduler() if clients is not None else None
 
 
-def computes_elsewhere() -> bool:
-    """Whether a computation that names no scheduler would run in other processes.
+def computes_on_other_machines() -> bool:
+    """Whether a computation that names no scheduler may run on other machines: that of a client of no `LocalCluster`.
 
     Examples
     --------
     >>> import weft
     >>> with weft.config.set(scheduler="processes"):
-    ...     computes_elsewhere()
-    True
+    ...     computes_on_other_machines()
+    False
     """
-    scheduler = get_scheduler()
-    return scheduler is not None and scheduler in (named_schedulers["processes"], _cluster_scheduler())
+    current = _cluster_scheduler()
+    if current is None or get_scheduler() != current:
+        return False
+    from weft.distributed import LocalCluster
+
+    return not isinstance(getattr(current, "__self__", current).cluster, LocalCluster)
 
 
 def _scheduler_function(scheduler):
@@ -670,11 +684,8 @@ def _scheduler_function(scheduler):
             )
         return scheduler.get
     if isinstance(scheduler, Executor):
-        if type(scheduler).__name__ == "ProcessPoolExecutor":
-            raise NotImplementedError(
-                "this version of weft cannot run on a pool of processes yet: give a ThreadPoolExecutor"
-            )
-        return partial(threaded.get, pool=scheduler)
+        run = _processes if type(scheduler).__name__ == "ProcessPoolExecutor" else threaded.get
+        return partial(run, pool=scheduler)
     raise ValueError(f"Unexpected scheduler: {scheduler!r}")
 
 

@@ -166,9 +166,7 @@ def test_groupby_beyond_its_memory_goes_through_files(tmp_path):
 @pytest.mark.parametrize("memory", [10, 10_000])
 def test_a_store_holds_what_fits_and_removes_its_files(tmp_path, memory):
     a, b = (
-        next(
-            key for key in "abcdefgh" if key in _shuffle._buckets({key: []}, 2, _shuffle.bucket_hash)[number]
-        )
+        next(key for key in "abcdefgh" if key in _shuffle.bag_scatter({key: []}, 2)[number])
         for number in range(2)
     )
     with weft.config.set({"temporary_directory": str(tmp_path)}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -100,3 +101,93 @@ def test_programs_with_and_without_a_guard(tmp_path, guard):
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
     # Once: workers do not import the program.
     assert (done.stdout, done.stderr) == ("main\n42\n", "")
+
+
+def test_a_failed_key_is_computed_anew(tmp_path):
+    path = tmp_path / "later"
+
+    def read():
+        return path.read_text()
+
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError) as caught:
+            weft.multiprocessing.get({"x": (read,)}, "x")
+    path.write_text("here")
+    assert weft.multiprocessing.get({"x": (read,)}, "x") == "here"
+    assert weft.multiprocessing.get({"x": (inc, 1)}, "x") == 2
+    # What failed is held until here.
+    assert caught.value.errno == 2
+
+
+def test_results_are_made_anew_each_time(tmp_path):
+    def mark():
+        runs = len(os.listdir(tmp_path))
+        (tmp_path / str(runs)).touch()
+        return runs
+
+    marked = delayed(mark)(dask_key_name="mark")
+    assert [marked.compute(scheduler="processes") for _ in range(5)] == list(range(5))
+
+
+@pytest.mark.parametrize("how", ["scheduler", "pool", "setting", "multiprocessing", "context"])
+def test_pools_of_processes(how):
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    x = weft.delayed(sum)([delayed(inc)(i) for i in range(4)])
+    pids = [delayed(os.getpid, pure=False)() for _ in range(4)]
+    context = multiprocessing.get_context("forkserver")
+    if how == "context":
+        with weft.config.set({"multiprocessing.context": "forkserver"}):
+            assert x.compute(scheduler="processes") == 10
+            assert os.getpid() not in weft.compute(*pids, scheduler="processes")
+            with pytest.raises(LookupError, match="not here"):
+                delayed(fail)().compute(scheduler="processes")
+        return
+    if how == "multiprocessing":
+        with context.Pool(2) as pool:
+            assert x.compute(scheduler="processes", pool=pool) == 10
+            with pytest.raises(LookupError, match="not here"):
+                delayed(fail)().compute(scheduler="processes", pool=pool)
+        return
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        if how == "setting":
+            with weft.config.set(pool=pool):
+                assert x.compute(scheduler="processes") == 10
+                assert db.range(4, npartitions=2).map(inc).sum().compute() == 10
+            return
+        how = {"scheduler": pool} if how == "scheduler" else {"scheduler": "processes", "pool": pool}
+        assert x.compute(**how) == 10
+        assert os.getpid() not in weft.compute(*pids, **how)
+        with pytest.raises(LookupError, match="not here"):
+            delayed(fail)().compute(**how)
+        assert x.compute(**how) == 10
+
+
+def test_callbacks_hear_of_tasks_in_processes():
+    from weft.callbacks import Callback
+    from weft.diagnostics import Profiler, ProgressBar
+
+    heard = []
+    bag = db.range(6, npartitions=3).map(inc)
+    with (
+        Callback(posttask=lambda key, value, dsk, state, worker: heard.append((key, value))),
+        Profiler() as seen,
+    ):
+        assert bag.compute(scheduler="processes") == list(range(1, 7))
+    assert dict(heard) == {(bag.name, i): [2 * i + 1, 2 * i + 2] for i in range(3)}
+    assert len(seen.results) == 3
+    pids = delayed(os.getpid, pure=False)()
+    with ProgressBar(out=io.StringIO()):
+        assert pids.compute(scheduler="processes") != os.getpid()
+
+
+def initialize():
+    os.environ["INITIALIZED"] = "yes"
+
+
+def test_initializer():
+    look = delayed(lambda: os.environ.get("INITIALIZED"), pure=False)()
+    with weft.config.set({"multiprocessing.initializer": initialize}):
+        assert look.compute(scheduler="processes") == "yes"
+    assert look.compute(scheduler="processes") is None

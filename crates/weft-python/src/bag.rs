@@ -26,6 +26,7 @@ mod fuse;
 mod json;
 mod portable;
 mod records;
+mod shards;
 mod text;
 mod work;
 
@@ -281,6 +282,24 @@ fn bag_constant(name: &Bound<'_, PyAny>, object: Py<PyAny>) -> PyResult<LayerVie
     })
 }
 
+/// What the layers of a graph call: for each the number of its tasks and, if it is a bag's, its callables in order.
+///
+/// None stands for the callables of any other layer.
+#[pyfunction]
+fn bag_calls<'py>(
+    py: Python<'py>,
+    graph: &Bound<'py, PyAny>,
+) -> PyResult<Vec<(usize, Option<Vec<Bound<'py, PyAny>>>)>> {
+    let graph = graph_from_py(graph)?;
+    let calls = |layer: &LayerRef| {
+        let steps = bag_work(layer).map(|work| &work.steps);
+        let alias = layer.work.is_alias(0).then(Vec::new);
+        let calls = steps.map(|steps| steps.iter().map(|step| step.call.func.bind(py).clone()).collect());
+        (layer.len(), calls.or(alias))
+    };
+    Ok(crate::graph::all_layers(graph.layers()).iter().map(calls).collect())
+}
+
 /// Appends each of `elements` to the list that `groups` has for the key at the same place in `keys`.
 #[pyfunction]
 fn bag_group<'py>(
@@ -306,6 +325,10 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(bag_constant, module)?)?;
     module.add_function(wrap_pyfunction!(fuse::fuse_bags, module)?)?;
     module.add_function(wrap_pyfunction!(bag_group, module)?)?;
+    module.add_function(wrap_pyfunction!(shards::bag_scatter, module)?)?;
+    module.add_class::<shards::BagShards>()?;
+    module.add_function(wrap_pyfunction!(shards::bag_gather, module)?)?;
+    module.add_function(wrap_pyfunction!(bag_calls, module)?)?;
     columns::register(module)?;
     json::register(module)?;
     text::register(module)

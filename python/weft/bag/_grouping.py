@@ -8,13 +8,13 @@ from weft import config
 from weft._weft import bag_layer
 from weft.bag import _shuffle
 from weft.bag._partitions import Partitions
-from weft.base import computes_elsewhere, tokenize
+from weft.base import computes_on_other_machines, tokenize
 from weft.utils import (
     funcname,
 )
 
 
-def groupby_tasks(b, grouper, hash=_shuffle.bucket_hash, max_branch=32, npartitions=None):
+def groupby_tasks(b, grouper, hash=None, max_branch=32, npartitions=None):
     """`Bag.groupby` by tasks that read from all others."""
     n = npartitions or b.npartitions
     token = tokenize(b, grouper, hash, n)
@@ -78,9 +78,9 @@ class Grouping(Partitions):
         max_branch : int, optional
             How many partitions' groups are put together before tasks read from each other (for ``"tasks"``).
         shuffle : {"disk", "tasks"}, optional
-            ``"disk"``: groups wait in memory up to the setting ``bag.shuffle-memory`` (256 MiB), beyond
-            that in files, all in this process. ``"tasks"``: they are results of tasks. The default is ``"tasks"``
-            if bags are computed on other processes (a client, the setting ``scheduler="processes"``), else ``"disk"``.
+            ``"disk"``: groups wait in files of this machine, or, on threads, in memory up to the setting
+            ``bag.shuffle-memory``. ``"tasks"``: they are results of tasks, which move between machines too. The
+            default is ``"tasks"`` if there is a client of a cluster that may have other machines, else ``"disk"``.
 
         Returns
         -------
@@ -98,7 +98,7 @@ class Grouping(Partitions):
 
         shuffle = shuffle or config.get("dataframe.shuffle.method", None)
         if shuffle is None:
-            shuffle = "tasks" if computes_elsewhere() else "disk"
+            shuffle = "tasks" if computes_on_other_machines() else "disk"
         if shuffle == "disk":
             return groupby_disk(self, grouper, npartitions=npartitions, blocksize=blocksize)
         if shuffle in ("tasks", "p2p"):

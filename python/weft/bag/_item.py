@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from weft import threaded
 from weft._weft import Graph, bag_find, bag_graph, bag_layer, fuse_bags
+from weft.bag import _where
 from weft.base import DaskMethodsMixin, dont_optimize, replace_name_in_key, tokenize
 from weft.context import globalmethod
 from weft.core import flatten
@@ -16,7 +16,7 @@ from weft.utils import (
     funcname,
 )
 
-DEFAULT_GET = threaded.get
+DEFAULT_GET = _where.get
 
 
 def optimize(dsk, keys, fuse_keys=None, **kwargs):

@@ -17,18 +17,24 @@ from weft.bag import _programs
 _MethodOfStr = type(str.lower)
 
 
-def lines(read: Any, pieces: Any) -> Any:
-    """The lines of a partition as a native stream: of local files, as strict UTF-8, at the usual line breaks."""
+def readable(read: Any) -> bool:
+    """Whether Rust reads such text: of local files, as strict UTF-8, at the usual line breaks."""
     from fsspec.implementations.local import LocalFileSystem
+
+    return (
+        type(read.fs) is LocalFileSystem
+        and str(read.encoding).lower().replace("_", "-") in ("utf-8", "utf8")
+        and read.errors == "strict"
+        and read.delimiter in (None, "\n")
+        and not read.include_path
+    )
+
+
+def lines(read: Any, pieces: Any) -> Any:
+    """The lines of a partition as a native stream, if Rust reads them."""
     from fsspec.utils import infer_compression
 
-    if (
-        type(read.fs) is not LocalFileSystem
-        or str(read.encoding).lower().replace("_", "-") not in ("utf-8", "utf8")
-        or read.errors != "strict"
-        or read.delimiter not in (None, "\n")
-        or read.include_path
-    ):
+    if not readable(read):
         return None
     infer = read.compression == "infer"
     native = [

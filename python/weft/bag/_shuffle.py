@@ -1,11 +1,13 @@
 """Groups of elements by key, over all partitions.
 
 The function that gives keys is called once for each element. Two ways lead the groups together: tasks that read from all others
-(``"tasks"``), and a `Store` that keeps what fits into its budget in memory and writes the rest to files (``"disk"``).
+(``"tasks"``), and a store (``"disk"``). On the threads of one process that is a `Store`, which keeps what fits into its budget in
+memory and writes the rest to files; between processes it is `Files`, a directory that all of them see.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import shutil
@@ -13,45 +15,17 @@ import sys
 import tempfile
 import threading
 import weakref
-import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain, islice
 from typing import Any
 
 from weft import config
 from weft._engine import memory_limit
-from weft._weft import bag_group
-from weft.bag._steps import Step, as_key, group
+from weft._weft import BagShards, bag_gather, bag_group, bag_scatter
+from weft.bag._steps import Step, as_key
 from weft.sizeof import sizeof
 from weft.utils import parse_bytes
-
-
-def bucket_hash(key: Any) -> int:
-    """A number that equal keys share. For text, numbers and tuples of them it is the same in every process."""
-    kind = type(key)
-    if kind is str:
-        return zlib.crc32(key.encode("utf-8", "surrogatepass"))
-    if kind is bytes:
-        return zlib.crc32(key)
-    if key is None:
-        return 0x9E3779B9
-    if kind is tuple:
-        total = len(key)
-        for item in key:
-            total = (total * 1000003) ^ bucket_hash(item)
-        return total & 0x7FFFFFFFFFFFFFFF
-    # Python's hashes of numbers are the same everywhere. Other objects know best what they equal.
-    return hash(key)
-
-
-def _buckets(
-    groups: dict[Any, list[Any]], npartitions: int, hash: Callable[[Any], int]
-) -> list[dict[Any, Any]]:
-    buckets: list[dict[Any, Any]] = [{} for _ in range(npartitions)]
-    for key, members in groups.items():
-        # The remainder alone would send numbers in steps of the number of buckets to one of them.
-        number = hash(key)
-        buckets[(number ^ (number >> 15)) % npartitions][key] = members
-    return buckets
 
 
 def _merge(buckets: Iterable[dict[Any, list[Any]]]) -> list[tuple[Any, list[Any]]]:
@@ -67,25 +41,43 @@ def _merge(buckets: Iterable[dict[Any, list[Any]]]) -> list[tuple[Any, list[Any]
 
 
 class Split(Step):
-    """A partition's groups, by the partition that they go to."""
+    """A partition's groups as bytes, by the partition that they go to."""
 
     __slots__ = ("grouper", "hash", "npartitions")
     grouper: Any
-    hash: Callable[[Any], int]
+    hash: Callable[[Any], int] | None
     npartitions: int
 
-    def __call__(self, part: Iterable[Any]) -> list[dict[Any, Any]]:
-        return _buckets(group(as_key(self.grouper), part), self.npartitions, self.hash)
+    def __call__(self, part: Iterable[Any]) -> list[bytes]:
+        shards = BagShards(self.npartitions, self.hash)
+        for _ in _scattered(as_key(self.grouper), part, shards):
+            pass
+        return shards.take(_pickled)
 
 
-def together(splits: list[list[dict[Any, Any]]]) -> list[dict[Any, Any]]:
+def together(splits: list[list[bytes]]) -> list[list[bytes]]:
     """Several partitions' groups as one's, so that fewer tasks read from each other."""
-    return [dict(_merge(buckets)) for buckets in zip(*splits)]
+    return [list(filter(None, pieces)) for pieces in zip(*splits)]
 
 
-def collect(index: int, splits: list[list[dict[Any, Any]]]) -> list[tuple[Any, list[Any]]]:
+def collect(index: int, splits: list[list[Any]]) -> list[tuple[Any, list[Any]]]:
     """The groups of one new partition."""
-    return _merge(split[index] for split in splits)
+    pieces: Iterable[bytes] = (split[index] for split in splits)
+    if splits and isinstance(splits[0][index], list):
+        pieces = chain.from_iterable(pieces)  # type: ignore[arg-type]
+    with _without_collecting():
+        return bag_gather(pieces, pickle.loads)
+
+
+#: Elements that are looked at together: few enough to stay in a processor's cache.
+BLOCK = 4096
+
+
+def _scattered(key: Callable[[Any], Any], part: Iterable[Any], shards: Any) -> Iterator[int]:
+    """Puts elements into shards; says from time to time how many bytes are in them."""
+    elements = iter(part)
+    while block := list(islice(elements, BLOCK)):
+        yield shards.add(list(map(key, block)), block)
 
 
 class Store:
@@ -121,7 +113,7 @@ class Store:
             for number, entries in enumerate(full):
                 if entries:
                     with open(os.path.join(self._directory, str(number)), "ab") as file:
-                        _dump(entries, file)
+                        file.write(_pickled(entries))
 
     def _by_bucket(self) -> list[list[tuple[int, dict[Any, Any]]]]:
         """What waits, as groups of each partition for each bucket. Nothing waits then."""
@@ -130,7 +122,7 @@ class Store:
         for index, keys, elements in waiting:
             groups: dict[Any, list[Any]] = {}
             bag_group(keys, elements, groups)
-            for held, bucket in zip(all_, _buckets(groups, self._npartitions, bucket_hash)):
+            for held, bucket in zip(all_, bag_scatter(groups, self._npartitions)):
                 if bucket:
                     held.append((index, bucket))
         return all_
@@ -160,17 +152,111 @@ class Store:
         groups: dict[Any, list[Any]] = {}
         for _, keys, elements in waiting:
             bag_group(keys, elements, groups)
-        return _buckets(groups, self._npartitions, bucket_hash)
+        return bag_scatter(groups, self._npartitions)
 
 
-def _dump(entries: Any, file: Any) -> None:
+#: What a task writes at once.
+SECTION_BYTES = 2**26
+
+#: Where in a file each bucket begins, and the last one ends.
+Section = list[int]
+
+
+class Files:
+    """Groups on their way between processes of this machine: a file for each partition, in one directory.
+
+    What a task has written is said in its result, and nowhere else: a task that runs again writes a file of its own, and what
+    another attempt left is never read. The directory vanishes with the object that made it, or with the cluster.
+    """
+
+    def __init__(self, directory: str, npartitions: int, owner: bool = False) -> None:
+        self.directory = directory
+        self.npartitions = npartitions
+        if owner:
+            weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
+
+    def __reduce__(self) -> Any:
+        return Files, (self.directory, self.npartitions)
+
+    def open(self, index: int) -> Any:
+        """A new file for the groups of partition ``index``."""
+        try:
+            return tempfile.NamedTemporaryFile(
+                "wb", prefix=f"{index}-", dir=self.directory, delete=False, buffering=0
+            )
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{self.directory} {_GONE}") from error
+
+    def write(self, shards: Any, file: Any) -> Section:
+        """Appends shards, by bucket; nothing is in them then."""
+        starts = [file.tell()]
+        pieces = shards.take(_pickled)
+        for piece in pieces:
+            starts.append(starts[-1] + len(piece))
+        file.writelines(pieces)
+        return starts
+
+    def bucket(self, number: int, done: list[tuple[str, list[Section]]]) -> Iterator[bytes]:
+        """The shards of one bucket, in the order of the partitions that they come from."""
+        for name, sections in done:
+            parts = [(section[number], section[number + 1]) for section in sections]
+            parts = [(start, stop) for start, stop in parts if start < stop]
+            if not parts:
+                continue
+            try:
+                file = open(os.path.join(self.directory, name), "rb", buffering=0)
+            except FileNotFoundError as error:
+                raise FileNotFoundError(f"{self.directory} {_GONE}") from error
+            with file:
+                for start, stop in parts:
+                    yield _read(file, start, stop - start)
+
+
+_GONE = "is gone, which has the groups: the process that made it has ended. Compute again"
+
+
+def _read(file: Any, start: int, length: int) -> bytes:
+    data = os.pread(file.fileno(), length, start)
+    while len(data) < length:
+        more = os.pread(file.fileno(), length - len(data), start + len(data))
+        if not more:
+            raise EOFError(f"{file.name} ends within a group")
+        data += more
+    return data
+
+
+def _pickled(object: Any) -> bytes:
     try:
-        data = pickle.dumps(entries, protocol=5)
+        return pickle.dumps(object, protocol=5)
     except (pickle.PicklingError, AttributeError, TypeError):
         import cloudpickle
 
-        data = cloudpickle.dumps(entries, protocol=5)
-    file.write(data)
+        return cloudpickle.dumps(object, protocol=5)
+
+
+def _files(npartitions: int) -> Files | None:
+    """A directory for groups, if this is a task of a cluster."""
+    from weft._weft import current_task
+
+    if current_task() is None:
+        return None
+    from weft.distributed import get_worker
+
+    directory = tempfile.mkdtemp(prefix="weft-groupby-", dir=get_worker().shared_directory)
+    return Files(directory, npartitions, owner=True)
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Spares Python looking for cycles among many new objects that are known to have none."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _budget() -> int:
@@ -188,8 +274,8 @@ class OpenStore(Step):
     __slots__ = ("npartitions",)
     npartitions: int
 
-    def __call__(self) -> Store:
-        return Store(self.npartitions, _budget())
+    def __call__(self) -> Store | Files:
+        return _files(self.npartitions) or Store(self.npartitions, _budget())
 
 
 class Put(Step):
@@ -200,18 +286,32 @@ class Put(Step):
     npartitions: int
     blocksize: int
 
-    def __call__(self, index: int, part: Iterable[Any], store: Store) -> None:
-        from itertools import islice
-
-        elements = iter(part)
+    def __call__(self, index: int, part: Iterable[Any], store: Store | Files) -> Any:
         key = as_key(self.grouper)
+        if isinstance(store, Files):
+            return self._to_files(index, part, key, store)
+        elements = iter(part)
         while block := list(islice(elements, self.blocksize)):
             # Elements are alike: a few tell the size of all.
             few = block[:: max(1, len(block) // 32)]
             nbytes = sum(map(sizeof, few)) * len(block) // len(few)
             store.add(index, list(map(key, block)), block, nbytes)
+        return None
+
+    def _to_files(self, index: int, part: Iterable[Any], key: Any, store: Files) -> Any:
+        shards = BagShards(self.npartitions, None)
+        sections: list[Section] = []
+        with store.open(index) as file:
+            for nbytes in _scattered(key, part, shards):
+                if nbytes > SECTION_BYTES:
+                    sections.append(store.write(shards, file))
+            sections.append(store.write(shards, file))
+            return os.path.basename(file.name), sections
 
 
-def get(index: int, _done: list[None], store: Store) -> list[tuple[Any, list[Any]]]:
+def get(index: int, done: list[Any], store: Store | Files) -> list[tuple[Any, list[Any]]]:
     """The groups of one new partition, once all partitions have put theirs."""
+    if isinstance(store, Files):
+        with _without_collecting():
+            return bag_gather(store.bucket(index, done), pickle.loads)
     return store.bucket(index)

@@ -117,6 +117,12 @@ class Worker:
                 _connect(self._client, self._spec)
             return self._client
 
+    @property
+    def shared_directory(self) -> str:
+        """A directory that all workers of this machine and cluster see, and that vanishes with the cluster."""
+        cleanup = self._spec.get("cleanup")
+        return cleanup[0] if cleanup else self.local_directory
+
     def get_current_task(self) -> Any:
         """The key of the task that this thread runs.
 

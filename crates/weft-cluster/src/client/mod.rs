@@ -175,6 +175,8 @@ impl Client {
             }
         }
         drop(known);
+        // Or the scheduler might hand out, for a task of this graph, the result of one whose future is gone.
+        self.0.send_released()?;
         self.0.send(FromClient::Graph(graph))
     }
 
@@ -309,6 +311,18 @@ impl Inner {
         }
     }
 
+    /// Tells the scheduler which futures are gone. False: none.
+    fn send_released(&self) -> Result<bool, ClusterError> {
+        let mut released = self.released.lock();
+        if released.is_empty() {
+            return Ok(false);
+        }
+        let futures = std::mem::take(&mut *released);
+        // Under the lock: who finds none is sure that all were sent.
+        self.send(FromClient::Release { futures })?;
+        Ok(true)
+    }
+
     fn bump(&self) {
         *self.version.lock() += 1;
         self.changed.notify_all();
@@ -410,10 +424,8 @@ impl Inner {
 async fn release(client: std::sync::Weak<Inner>) {
     loop {
         let Some(inner) = client.upgrade() else { return };
-        let futures = std::mem::take(&mut *inner.released.lock());
-        if !futures.is_empty() {
-            // If the connection is gone, so are the futures.
-            let _ = inner.send(FromClient::Release { futures });
+        // If the connection is gone, so are the futures.
+        if inner.send_released().unwrap_or(false) {
             continue;
         }
         inner.release.notified().await;
