@@ -184,6 +184,7 @@ def _client(num_workers: int | None, initializer: Callable[[], Any] | None = Non
     global _warm, _told
     from weft.distributed._client import Client
     from weft.distributed._cluster import LocalCluster
+    from weft.distributed._errors import LostDataError
 
     wanted = num_workers or _cpu_count()
     with _lock:
@@ -208,11 +209,16 @@ def _client(num_workers: int | None, initializer: Callable[[], Any] | None = Non
             _warm, _told = (client, wanted), None
         elif _warm[1] != wanted:
             _warm[0].cluster.scale(wanted)
+            _warm[0].cluster._wait_for_processes()
             _warm, _told = (_warm[0], wanted), None
         client = _warm[0]
         here = _here(client, initializer)
         if here != _told:
-            client.run(_be_there, *here[1:])
+            answers = client.run(_be_there, *here[1:], on_error="return").values()
+            for error in answers:
+                # Workers on their way out need not know.
+                if error is not None and not isinstance(error, LostDataError):
+                    raise error
             _told = here
         return client
 
