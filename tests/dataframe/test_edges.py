@@ -123,3 +123,19 @@ def test_categories_are_unknown_until_the_data_is_read():
     assert not df.s.astype("category").cat.known
     assert not df.astype({"s": "category"}).s.cat.known
     assert df.s.astype("category").compute().tolist() == list("abca")
+
+
+def test_the_name_that_meta_gives_is_the_name_of_what_groups_return():
+    frame = pd.DataFrame({"k": [1, 1, 2], "x": [1, 2, 3]})
+    got = dd.from_pandas(frame, npartitions=2).groupby("k").apply(len, meta=("rows", "int64")).compute()
+    assert got.name == "rows"
+    assert got.to_dict() == {1: 2, 2: 1}
+
+
+def test_delayed_values_of_isin_are_computed():
+    from weft.delayed import delayed
+
+    df = dd.from_pandas(pd.DataFrame({"x": [1, 2, 3]}), npartitions=2)
+    assert df.x.isin([delayed(1), delayed(3)]).compute().tolist() == [True, False, True]
+    with pytest.raises(TypeError, match="list-like"):
+        df.x.isin("x")

@@ -476,6 +476,21 @@ class MethodCall:
         return MethodCall, (self.name,)
 
 
+class NamedCall:
+    """``call`` whose result, if it is a Series, has a name that the user gave."""
+
+    def __init__(self, call: Any, name: Any) -> None:
+        self.call, self.name = call, name
+        self.__name__ = call.__name__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self.call(*args, **kwargs)
+        return result.rename(self.name) if isinstance(result, pd.Series) else result
+
+    def __dask_tokenize__(self) -> Any:
+        return NamedCall, self.call, self.name
+
+
 class Property:
     """An attribute of pandas, by its dotted path."""
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from weft.dataframe import _meta
 from weft.dataframe._aggregation import _Custom, _has_custom, _name_of
-from weft.dataframe._collection import Collection, MethodCall, blockwise, host, new_collection
+from weft.dataframe._collection import Collection, MethodCall, NamedCall, blockwise, host, new_collection
 from weft.dataframe._group_steps import (
     COMBINE,
     KEEP_ROWS,
@@ -343,7 +343,10 @@ class _GroupBy:
         if meta is not NO_DEFAULT:
             index = self.obj._meta.index if name in ("transform", "shift") else None
             meta = _meta.make_meta(meta, index=index)
-            return self._fallback(MethodCall(name), args, kwargs, meta)
+            call: Any = MethodCall(name)
+            if isinstance(meta, pd.Series):
+                call = NamedCall(call, meta.name)
+            return self._fallback(call, args, kwargs, meta)
         warnings.warn(
             f"`meta` is not specified, inferred from partial data: weft ran groupby.{name} on two made-up rows. "
             "If the result is not what you expect, pass meta=, such as meta={'x': 'f8', 'y': 'f8'} for a "

@@ -191,10 +191,10 @@ class Series(FrameBase):
 
     def isin(self, values: Any) -> Any:
         """Whether each value is one of ``values``."""
-        meta = self._meta.isin(_meta.empty(values) if isinstance(values, Collection) else values)
         if isinstance(values, Collection):
             raise NotImplementedError("Passing a collection to isin; compute it first")
-        values = list(values)
+        meta = self._meta.isin([])
+        values = computed_values(values)
         return self._native(
             meta, lambda: self._expr.isin(values), lambda: self._method("isin", values, meta=meta)
         )
@@ -383,6 +383,24 @@ class Index(Series):
     def max(self, axis: Any = 0, skipna: bool = True, **kwargs: Any) -> Any:
         """The largest label."""
         return self.to_series().max(skipna=skipna)
+
+
+def computed_values(values: Any) -> list[Any]:
+    """A list of values, of which delayed ones are computed.
+
+    Raises
+    ------
+    TypeError
+        If ``values`` is a single value.
+    """
+    if pd.api.types.is_scalar(values):
+        pd.Series([]).isin(values)  # Raises what pandas raises.
+    found = list(values)
+    if any(hasattr(value, "__dask_graph__") for value in found):
+        from weft.base import compute
+
+        found = list(compute(*found))
+    return found
 
 
 def _dot(series: Any, other: Any) -> Any:
