@@ -645,6 +645,20 @@ def _cluster_scheduler():
     return clients.current_scheduler() if clients is not None else None
 
 
+def computes_elsewhere() -> bool:
+    """Whether a computation that names no scheduler would run in other processes, whatever is computed.
+
+    Examples
+    --------
+    >>> import weft
+    >>> with weft.config.set(scheduler="processes"):
+    ...     computes_elsewhere()
+    True
+    """
+    scheduler = get_scheduler()
+    return scheduler is not None and scheduler in (named_schedulers["processes"], _cluster_scheduler())
+
+
 def computes_on_other_machines() -> bool:
     """Whether a computation that names no scheduler may run on other machines: that of a client of no `LocalCluster`.
 
