@@ -41,6 +41,10 @@ impl Work for Made {
         self.work.is_alias(index)
     }
 
+    fn is_cheap(&self) -> bool {
+        self.work.is_cheap()
+    }
+
     fn as_any(&self) -> Option<&dyn Any> {
         Some(self)
     }

@@ -37,6 +37,10 @@ impl Work for Uniform {
         "random"
     }
 
+    fn is_cheap(&self) -> bool {
+        true
+    }
+
     fn run(&self, index: u32, _inputs: &mut [Value]) -> Result<Value, TaskError> {
         let shape: Option<Vec<usize>> =
             self.chunks.block_shape(&position(index, &self.chunks.numblocks())).into_iter().collect();

@@ -192,6 +192,10 @@ impl Work for Elementwise {
         &self.name
     }
 
+    fn is_cheap(&self) -> bool {
+        true
+    }
+
     fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
         let (shape, sources) = self.pass.load(index, inputs)?;
         let program = &self.pass.program;

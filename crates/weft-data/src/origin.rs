@@ -49,6 +49,10 @@ impl Work for Made {
         self.work.is_alias(index)
     }
 
+    fn is_cheap(&self) -> bool {
+        self.work.is_cheap()
+    }
+
     fn origin(&self) -> Option<Origin<'_>> {
         Some(Origin { recipe: &self.recipe, number: self.number })
     }

@@ -14,6 +14,8 @@
 //! ever waits for another thread's disk: a value that is being written can still be read from
 //! memory, and two threads that want the same value from disk both read it.
 //!
+//! **What is not written.** A value that can be made again for less than a disk costs is let go instead.
+//!
 //! **Overhead.** Tasks at work, libraries and freed memory that the allocator keeps take memory that no value
 //! accounts for. [`Store::measure`] compares what the process holds with what the values cost; the
 //! difference is taken off the limit, so that the process as a whole stays inside.
@@ -35,7 +37,7 @@ use parking_lot::Mutex;
 use crate::allocator::{resident, return_free_memory};
 use crate::sizes::{Allocation, allocations, array_allocation};
 use crate::spill::{SpillDirectory, SpillFile};
-use crate::{CodecError, DataError, Value};
+use crate::{CodecError, DataError, TaskError, Value};
 
 /// [`Store::put`]'s `need` of a value that no task will read.
 pub const NEVER: u64 = u64::MAX;
@@ -43,9 +45,10 @@ pub const NEVER: u64 = u64::MAX;
 /// Free memory goes back to the system after each sixteenth of the limit that was spilled.
 const RETURN_PER_LIMIT: usize = 16;
 
-/// How often the overhead is measured, and how often free memory is given back for its sake.
+/// How often the overhead is measured, and how often, at most and at least, free memory is given back for its sake.
 const EVERY: Duration = Duration::from_millis(2);
 const RETURN_EVERY: Duration = Duration::from_millis(50);
+const RETURN_SELDOM: Duration = Duration::from_secs(5);
 /// Overhead that is nobody's business: threads, modules, small things.
 const TOLERATED: usize = 32 << 20;
 
@@ -85,6 +88,8 @@ struct Shared {
     /// When that was measured last, and when free memory was given back, in microseconds since `made`.
     measured: AtomicU64,
     returned: AtomicU64,
+    /// The time from one to the next, in microseconds.
+    pause: AtomicU64,
     made: Instant,
     accounts: Mutex<Accounts>,
     /// Where spill directories are made, and ours once there is one.
@@ -111,10 +116,12 @@ struct Accounts {
     stats: StoreStats,
 }
 
+/// Makes a value again.
+pub type Again = Arc<dyn Fn() -> Result<Value, TaskError> + Send + Sync>;
+
 /// (when it is needed, age from the oldest, entry): the greatest leaves first.
 type Rank = (u64, u64, u64);
 
-#[derive(Debug)]
 struct Entry {
     place: Place,
     need: u64,
@@ -122,6 +129,13 @@ struct Entry {
     what: Arc<str>,
     /// False once encoding has failed: it is not tried again.
     can_leave: bool,
+    again: Option<Again>,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Entry({}, {:?}, needed at {})", self.what, self.place, self.need)
+    }
 }
 
 /// What an entry has on the books while it is in memory.
@@ -137,6 +151,8 @@ enum Place {
     /// In memory, while a thread writes it to disk.
     Leaving(Value),
     Disk(Arc<SpillFile>),
+    /// Made again when somebody asks for it.
+    Forgotten,
     /// Taken out by its last reader.
     Lent,
 }
@@ -159,6 +175,7 @@ impl Store {
             overhead: AtomicUsize::new(0),
             measured: AtomicU64::new(0),
             returned: AtomicU64::new(0),
+            pause: AtomicU64::new(0),
             made: Instant::now(),
             accounts: Mutex::default(),
             directory: Mutex::new((base.into(), None)),
@@ -218,14 +235,23 @@ impl Store {
         let Some((held, mut overhead)) = beside() else { return };
         if held > limit - limit / 8
             && overhead > (limit / 16).max(TOLERATED)
-            && shared.is_due(&shared.returned, RETURN_EVERY)
+            && shared.is_due(&shared.returned, Duration::from_micros(shared.pause.load(Ordering::Relaxed)))
         {
+            let (start, before) = (Instant::now(), overhead);
             return_free_memory();
             overhead = beside().map_or(overhead, |(_, overhead)| overhead);
+            // It holds up whoever allocates: a small part of the time, and ever less where it is of no use.
+            let mut pause = (start.elapsed() * 50).max(RETURN_EVERY);
+            if before.saturating_sub(overhead) < limit / 32 {
+                pause = pause.max(Duration::from_micros(shared.pause.load(Ordering::Relaxed)) * 2);
+            }
+            let pause = pause.min(RETURN_SELDOM).as_micros() as u64;
+            shared.pause.store(pause, Ordering::Relaxed);
         }
         // Tasks come and go: what some took will be taken by others.
         let before = shared.overhead.load(Ordering::Relaxed);
-        let overhead = overhead.saturating_sub(TOLERATED).max(before - before / 16);
+        let overhead = if overhead > TOLERATED { overhead + limit / 32 } else { 0 };
+        let overhead = overhead.max(before - before / 16);
         shared.overhead.store(overhead, Ordering::Relaxed);
     }
 
@@ -241,12 +267,17 @@ impl Store {
     /// Keeps `value`. `need` is the place in the order of the task that reads it next, or [`NEVER`];
     /// `what` names it in errors.
     pub fn put(&self, value: Value, need: u64, what: Arc<str>) -> Ticket {
+        self.put_cheap(value, need, what, None)
+    }
+
+    /// The same of a value that can be made again.
+    pub fn put_cheap(&self, value: Value, need: u64, what: Arc<str>, again: Option<Again>) -> Ticket {
         let cost = Cost::of(&value);
         let mut accounts = self.0.accounts.lock();
         let id = accounts.next;
         accounts.next += 1;
         accounts.charge(&cost);
-        let entry = Entry { place: Place::Memory(value), need, cost, what, can_leave: true };
+        let entry = Entry { place: Place::Memory(value), need, cost, what, can_leave: true, again };
         accounts.leavers.insert(entry.rank(id));
         accounts.entries.insert(id, entry);
         self.0.publish(&accounts);
@@ -279,6 +310,10 @@ impl Store {
 
     fn spill(&self) -> Result<(), DataError> {
         while let Some((id, value, what)) = self.0.choose() {
+            if self.0.forget(id) {
+                drop(value);
+                continue;
+            }
             let written =
                 self.0.directory().map_err(CodecError::from).and_then(|d| SpillFile::write(&d, &value));
             // What is dropped here is dropped after the lock is released.
@@ -382,6 +417,25 @@ impl Shared {
         Some((id, value, entry.what.clone()))
     }
 
+    /// Ends what `choose` began without a disk, if the value can be made again.
+    fn forget(&self, id: u64) -> bool {
+        let mut accounts = self.accounts.lock();
+        let accounts = &mut *accounts;
+        let Some(entry) = accounts.entries.get_mut(&id) else { return false };
+        if entry.again.is_none() || !matches!(entry.place, Place::Leaving(_)) {
+            return false;
+        }
+        let old = mem::replace(&mut entry.place, Place::Forgotten);
+        let cost = entry.cost.clone();
+        accounts.leaving -= cost.nbytes();
+        accounts.discharge(&cost);
+        self.unreturned.fetch_add(cost.nbytes(), Ordering::Relaxed);
+        self.publish(accounts);
+        // Not the last: whoever chose it holds it too.
+        drop(old);
+        true
+    }
+
     /// Ends what `choose` began: the value is in `file`, or stays in memory without one. Returns what
     /// the caller has to drop.
     fn settle(&self, id: u64, value: Value, file: Option<SpillFile>, can_leave: bool) -> Garbage {
@@ -441,22 +495,27 @@ impl Ticket {
     /// Whether getting the value takes no disk, as things are now.
     pub fn is_in_memory(&self) -> bool {
         let accounts = self.store.accounts.lock();
-        !accounts.entries.get(&self.id).is_some_and(|e| matches!(e.place, Place::Disk(_)))
+        !accounts.entries.get(&self.id).is_some_and(|e| matches!(e.place, Place::Disk(_) | Place::Forgotten))
     }
 
     /// The value, read back from disk if it is there.
     pub fn get(&self) -> Result<Value, DataError> {
-        let (file, what) = {
+        let (source, what) = {
             let accounts = self.store.accounts.lock();
             match accounts.entries.get(&self.id) {
                 Some(Entry { place: Place::Memory(value) | Place::Leaving(value), .. }) => {
                     return Ok(value.clone());
                 }
-                Some(Entry { place: Place::Disk(file), what, .. }) => (file.clone(), what.clone()),
+                Some(Entry { place: Place::Disk(file), what, .. }) => {
+                    (Elsewhere::File(file.clone()), what.clone())
+                }
+                Some(Entry { place: Place::Forgotten, what, again: Some(again), .. }) => {
+                    (Elsewhere::Again(again.clone()), what.clone())
+                }
                 _ => return Err(gone()),
             }
         };
-        let value = read(&file, &what)?;
+        let value = source.value(&what)?;
         let cost = Cost::of(&value);
         {
             let mut accounts = self.store.accounts.lock();
@@ -472,7 +531,7 @@ impl Ticket {
             let rank = entry.rank(self.id);
             accounts.leavers.insert(rank);
             accounts.charge(&cost);
-            accounts.stats.read_back += 1;
+            accounts.stats.read_back += usize::from(matches!(source, Elsewhere::File(_)));
             self.store.publish(accounts);
         }
         // What has come back takes the place of what is needed later: a reader of many values that were
@@ -484,7 +543,7 @@ impl Ticket {
     /// The value, for its last reader: nothing else holds it afterwards. Its bytes stay on the
     /// books until the ticket is dropped.
     pub fn take(&self) -> Result<Value, DataError> {
-        let (file, what) = {
+        let (source, what) = {
             let mut accounts = self.store.accounts.lock();
             let accounts = &mut *accounts;
             let Some(entry) = accounts.entries.get_mut(&self.id) else { return Err(gone()) };
@@ -506,12 +565,20 @@ impl Ticket {
                     accounts.charge(&cost);
                     accounts.stats.read_back += 1;
                     self.store.publish(accounts);
-                    (file, what)
+                    (Elsewhere::File(file), what)
+                }
+                Place::Forgotten => {
+                    let (again, what) = (entry.again.clone().ok_or_else(gone)?, entry.what.clone());
+                    let cost = Cost::Bytes(entry.cost.nbytes());
+                    entry.cost = cost.clone();
+                    accounts.charge(&cost);
+                    self.store.publish(accounts);
+                    (Elsewhere::Again(again), what)
                 }
                 Place::Lent => return Err(gone()),
             }
         };
-        read(&file, &what)
+        source.value(&what)
     }
 
     /// Tells which task reads the value next.
@@ -543,7 +610,7 @@ impl Drop for Ticket {
                 accounts.leaving -= entry.cost.nbytes();
                 accounts.discharge(&entry.cost);
             }
-            Place::Disk(_) => {}
+            Place::Disk(_) | Place::Forgotten => {}
         }
         self.store.publish(&accounts);
         drop(accounts);
@@ -615,6 +682,26 @@ impl Accounts {
 struct Garbage {
     _values: Vec<Value>,
     _files: Vec<Arc<SpillFile>>,
+}
+
+/// Where a value comes from that is not in memory.
+enum Elsewhere {
+    File(Arc<SpillFile>),
+    Again(Again),
+}
+
+impl Elsewhere {
+    fn value(&self, what: &str) -> Result<Value, DataError> {
+        match self {
+            Elsewhere::File(file) => read(file, what),
+            Elsewhere::Again(again) => again().map_err(|error| DataError::Unspill {
+                what: what.to_string(),
+                path: "memory".into(),
+                reason: format!("it could not be made again: {error}"),
+                remedy: "It was made before: compute again with a larger memory.limit",
+            }),
+        }
+    }
 }
 
 fn read(file: &SpillFile, what: &str) -> Result<Value, DataError> {

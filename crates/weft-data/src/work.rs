@@ -45,6 +45,12 @@ pub trait Work: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
+    /// Whether a task that reads nothing is better run again than its result brought back from disk. It gives
+    /// the same each time.
+    fn is_cheap(&self) -> bool {
+        false
+    }
+
     /// For the host, which shows its users what their tasks are made of.
     fn as_any(&self) -> Option<&dyn Any> {
         None

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use smallvec::SmallVec;
-use weft_data::{DataError, ErrorKind, NEVER, Store, TaskError, Value, WorkRef};
+use weft_data::{Again, DataError, ErrorKind, NEVER, Store, TaskError, Value, WorkRef};
 use weft_graph::{Expanded, TaskId};
 
 use crate::plan::{Kind, Plan};
@@ -359,7 +359,14 @@ impl Run {
         let plan = &self.0.plan;
         let need = plan.readers(task).first().map_or(NEVER, |&reader| u64::from(plan.place(reader)));
         let what: Arc<str> = plan.tasks.key(task).to_string().into();
-        Slot::Stored { ticket: Arc::new(self.0.options.store.put(value, need, what)), nbytes }
+        let store = &self.0.options.store;
+        let (work, index) = plan.tasks.work(task);
+        let cheap = store.limit() != usize::MAX && plan.inputs(task).is_empty() && work.is_cheap();
+        let again = cheap.then(|| -> Again {
+            let work = work.clone();
+            Arc::new(move || work.run(index, &mut []))
+        });
+        Slot::Stored { ticket: Arc::new(store.put_cheap(value, need, what, again)), nbytes }
     }
 
     fn panicked(&self, task: TaskId, panic: &(dyn Any + Send)) -> TaskError {

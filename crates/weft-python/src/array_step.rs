@@ -127,6 +127,13 @@ impl Work for PyStep {
         Some(self)
     }
 
+    fn is_cheap(&self) -> bool {
+        Python::attach(|py| {
+            let cheap = self.function.bind(py).getattr_opt(pyo3::intern!(py, "_is_cheap"));
+            cheap.ok().flatten().is_some_and(|cheap| cheap.is_truthy().unwrap_or(false))
+        })
+    }
+
     fn run(&self, index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
         Python::attach(|py| self.call(py, index, inputs).map(|block| PyValue::value(block.unbind())))
             .map_err(host_error)

@@ -301,3 +301,49 @@ fn many_threads_share_a_store() {
     drop(accounts);
     assert_eq!(spill_files(base.path()), 0);
 }
+
+#[test]
+fn what_can_be_made_again_is_let_go_and_not_written() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::new(250, base.path());
+    let made = Arc::new(AtomicUsize::new(0));
+    let again = |fill: u8| -> Option<Again> {
+        let made = made.clone();
+        Some(Arc::new(move || {
+            made.fetch_add(1, Ordering::Relaxed);
+            Ok(bytes(fill, 100))
+        }))
+    };
+    let tickets: Vec<Ticket> =
+        (0..4).map(|i| store.put_cheap(bytes(i, 100), u64::from(i), "drawn".into(), again(i))).collect();
+    store.make_room().unwrap();
+    assert_eq!((store.stats().used, spill_files(base.path())), (200, 0));
+    assert!(tickets[0].is_in_memory() && !tickets[3].is_in_memory());
+    assert_eq!(content(&tickets[3].get().unwrap()), (3, 100));
+    assert_eq!(content(&tickets[2].take().unwrap()), (2, 100));
+    assert_eq!(made.load(Ordering::Relaxed), 2);
+    drop(tickets);
+    assert_eq!(store.stats().used, 0);
+}
+
+#[test]
+fn what_the_process_holds_beside_values_is_taken_off_the_limit() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::new(400 << 20, base.path());
+    store.begin();
+    let _ticket = store.put(bytes(1, 1 << 20), 1, "small".into());
+    let beside = vec![1u8; 300 << 20];
+    std::hint::black_box(&beside);
+    // Some time has to pass between two looks.
+    let until = Instant::now() + EVERY * 2;
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+    store.measure();
+    if cfg!(target_os = "linux") {
+        assert!(store.room() < 200 << 20, "{}", store.room());
+        assert!(!store.is_tight());
+    }
+    store.set_limit(usize::MAX);
+    drop(beside);
+}
