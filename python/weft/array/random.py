@@ -205,6 +205,9 @@ def _operand(a: Any) -> tuple[Any, Any]:
 class _Draw:
     """The block of a random array at a position."""
 
+    #: Drawn again rather than kept on disk.
+    _is_cheap = True
+
     def __init__(
         self, sampler: Any, seeds: Sequence, func: str, chunks: tuple, kwargs: dict, named: Any = ()
     ):
