@@ -91,15 +91,21 @@ class Watch(threading.Thread):
 
     def run(self):
         while not self.done.wait(0.5):
-            self.most = max(self.most, sum(f.stat().st_size for f in files(self.directory)))
+            self.most = max(self.most, sum(size_of(f) for f in files(self.directory)))
+
+
+def size_of(path):
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # Read back since it was listed.
+        return 0
 
 
 def files(directory):
     for root, _, names in os.walk(directory):
         for name in names:
             path = Path(root, name)
-            if path.exists():
-                yield path
+            yield path
 
 
 def child(job, name, size, budget, directory):

@@ -34,3 +34,17 @@ fn page_size() -> usize {
 fn page_size() -> usize {
     4096
 }
+
+/// From now on, blocks that are large beside `limit` are mapped one by one and go back to the operating system when
+/// they are freed. glibc would raise the size from which it does so, up to 32 MiB, with each one that is freed, and
+/// then holds as much between smaller blocks as a budget has in all. The price, fresh pages for each block, is small beside
+/// writing to a disk; the number of mappings stays far below what the system allows.
+pub(crate) fn keep_blocks_apart(limit: usize) {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt changes a number that the allocator reads; no memory is touched.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, (limit / 8192).clamp(1 << 17, 1 << 22) as libc::c_int);
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    let _ = limit;
+}

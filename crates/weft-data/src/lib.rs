@@ -26,6 +26,6 @@ pub use digest::Hasher;
 pub use error::{CodecError, DataError, ErrorKind, TaskError};
 pub use frame::{ArrowType, Column, DType, Frame, Index, Kind, TimeUnit};
 pub use origin::{Origin, Recipe, Remembered, remember};
-pub use store::{Again, NEVER, Store, StoreStats, Ticket};
+pub use store::{Again, NEVER, Reservation, Store, StoreStats, Ticket};
 pub use value::{Decode, Object, Value};
 pub use work::{Lane, LayerRef, Work, WorkRef};

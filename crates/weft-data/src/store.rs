@@ -18,7 +18,8 @@
 //!
 //! **Overhead.** Tasks at work, libraries and freed memory that the allocator keeps take memory that no value
 //! accounts for. [`Store::measure`] compares what the process holds with what the values cost; the
-//! difference is taken off the limit, so that the process as a whole stays inside.
+//! difference is taken off the limit, so that the process as a whole stays inside. What a running task will make shows
+//! only when it is made: whoever runs it reserves as much beforehand, see [`Store::reserve`].
 //!
 //! **Accounts.** `used` is what the values in memory cost. Buffers that frames share count once, by
 //! address. A value taken out by its last reader stays on the books until its ticket goes, because
@@ -34,7 +35,7 @@ use std::time::{Duration, Instant};
 use ahash::AHashMap;
 use parking_lot::Mutex;
 
-use crate::allocator::{resident, return_free_memory};
+use crate::allocator::{keep_blocks_apart, resident, return_free_memory};
 use crate::sizes::{Allocation, allocations, array_allocation};
 use crate::spill::{SpillDirectory, SpillFile};
 use crate::{CodecError, DataError, TaskError, Value};
@@ -85,6 +86,10 @@ struct Shared {
     /// What the process holds beside values: when nothing ran, and since then in addition.
     baseline: AtomicUsize,
     overhead: AtomicUsize,
+    /// Bytes that running tasks are expected to take.
+    reserved: AtomicUsize,
+    /// Whether anything was ever spilled.
+    pressed: AtomicBool,
     /// When that was measured last, and when free memory was given back, in microseconds since `made`.
     measured: AtomicU64,
     returned: AtomicU64,
@@ -157,6 +162,19 @@ enum Place {
     Lent,
 }
 
+/// Room for what a task will make, until it is dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    store: Arc<Shared>,
+    nbytes: usize,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.store.reserved.fetch_sub(self.nbytes, Ordering::Relaxed);
+    }
+}
+
 /// A value in a store. Dropping the ticket drops the value, in memory or on disk.
 #[derive(Debug)]
 pub struct Ticket {
@@ -173,6 +191,8 @@ impl Store {
             unreturned: AtomicUsize::new(0),
             baseline: AtomicUsize::new(usize::MAX),
             overhead: AtomicUsize::new(0),
+            reserved: AtomicUsize::new(0),
+            pressed: AtomicBool::new(false),
             measured: AtomicU64::new(0),
             returned: AtomicU64::new(0),
             pause: AtomicU64::new(0),
@@ -290,6 +310,22 @@ impl Store {
         self.0.used.load(Ordering::Relaxed) > self.room()
     }
 
+    /// Whether the process holds more than the limit allows: time to let tasks that run come to their end before others
+    /// start.
+    pub fn is_strained(&self) -> bool {
+        self.0.is_over() && {
+            self.measure();
+            self.0.is_over()
+        }
+    }
+
+    /// Keeps room for `nbytes` that a task about to run is expected to take.
+    pub fn reserve(&self, nbytes: usize) -> Reservation {
+        self.0.reserved.fetch_add(nbytes, Ordering::Relaxed);
+        self.measure();
+        Reservation { store: self.0.clone(), nbytes }
+    }
+
     /// Whether memory is nearly used up: time to start what frees memory and not what takes it.
     pub fn is_tight(&self) -> bool {
         let room = self.room();
@@ -364,10 +400,16 @@ impl Store {
 }
 
 impl Shared {
+    fn is_over(&self) -> bool {
+        let (used, overhead) = (self.used.load(Ordering::Relaxed), self.overhead.load(Ordering::Relaxed));
+        used.saturating_add(overhead) > self.limit.load(Ordering::Relaxed)
+    }
+
     fn room(&self) -> usize {
         let limit = self.limit.load(Ordering::Relaxed);
         // A part is always left: what is not ours may be there to stay.
-        limit.saturating_sub(self.overhead.load(Ordering::Relaxed)).max(limit / 4)
+        let aside = self.overhead.load(Ordering::Relaxed).max(self.reserved.load(Ordering::Relaxed));
+        limit.saturating_sub(aside).max(limit / 4)
     }
 
     /// Whether `what` was longer ago than `every`; if so it counts as done now.
@@ -403,6 +445,9 @@ impl Shared {
         let accounts = &mut *accounts;
         if accounts.used.saturating_sub(accounts.leaving) <= limit {
             return None;
+        }
+        if !self.pressed.swap(true, Ordering::Relaxed) {
+            keep_blocks_apart(self.limit.load(Ordering::Relaxed));
         }
         let entries = &accounts.entries;
         let rank = accounts.leavers.iter().rev().copied().find(|(_, _, id)| {

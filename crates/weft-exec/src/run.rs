@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,10 @@ use crate::{Gate, Host, Inside, PlanError};
 /// Results smaller than this stay out of the store: accounting for them would cost more than
 /// running the task that made them.
 const SMALL_BYTES: usize = 4096;
+
+/// Tasks that read at least so much have room kept for what they make: as much again, which is what most tasks on
+/// chunks and partitions make at most. A task that reads nothing is expected to make what the largest such one made.
+const RESERVED_BYTES: usize = 1 << 16;
 
 /// How long a thread stays inside the host's lock, or with one run while others wait: long
 /// against the cost of leaving, short against what people notice.
@@ -79,6 +83,8 @@ pub(crate) struct Shared {
     ready: Condvar,
     /// Wakes whoever waits for the end, or for events.
     news: Condvar,
+    /// Bytes of the largest result of a task that reads nothing.
+    largest_root: AtomicUsize,
     /// The pool that helps, if any.
     pub(crate) pool: OnceLock<WeakPool>,
     /// Runs that tasks of this run wait for: they end with it.
@@ -108,6 +114,7 @@ impl Run {
             state: Mutex::new(state),
             ready: Condvar::new(),
             news: Condvar::new(),
+            largest_root: AtomicUsize::new(0),
             pool: OnceLock::new(),
             children: Mutex::default(),
         }));
@@ -228,7 +235,7 @@ impl Run {
             match state.next_kind() {
                 None => return,
                 Some(Kind::Native) => {
-                    let job = state.take(&self.0.plan, Kind::Native, self.0.options.store.is_tight());
+                    let job = state.take(&self.0.plan, Kind::Native, &self.0.options.store);
                     let call = self.wants_call(&mut state);
                     drop(state);
                     self.call(call);
@@ -274,7 +281,7 @@ impl Run {
         self.0.state.lock().entering = false;
         loop {
             let mut state = self.0.state.lock();
-            let job = state.take(&self.0.plan, Kind::Host, self.0.options.store.is_tight());
+            let job = state.take(&self.0.plan, Kind::Host, &self.0.options.store);
             let call = self.wants_call(&mut state);
             drop(state);
             self.call(call);
@@ -289,7 +296,13 @@ impl Run {
     /// Runs one task and books its result. `outside` runs something without the host's lock.
     fn run_job(&self, job: Job, thread: u64, outside: &mut dyn FnMut(&mut (dyn FnMut() + Send))) {
         let shared = &*self.0;
-        let Job { task, frees, shares, inputs: sources } = job;
+        let Job { task, frees, shares, nbytes, inputs: sources } = job;
+        let is_root = sources.is_empty();
+        let expected = if is_root { shared.largest_root.load(Ordering::Relaxed) } else { nbytes };
+        let reservation = (expected >= RESERVED_BYTES).then(|| shared.options.store.reserve(expected));
+        if reservation.is_some() && shared.options.store.is_full() {
+            self.make_room(task, outside);
+        }
         let events = shared.options.events;
         if events {
             self.record(Event::Started { task, thread, seconds: self.seconds() });
@@ -301,8 +314,12 @@ impl Run {
                 .unwrap_or_else(|panic| Err(self.panicked(task, &*panic)))
         });
         drop(inputs);
+        drop(reservation);
         let result = result.map(|value| {
             let nbytes = value.nbytes();
+            if is_root {
+                shared.largest_root.fetch_max(nbytes, Ordering::Relaxed);
+            }
             let event = events.then(|| Event::Finished {
                 task,
                 thread,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smallvec::SmallVec;
-use weft_data::{TaskError, Ticket, Value};
+use weft_data::{Store, TaskError, Ticket, Value};
 use weft_graph::TaskId;
 
 use crate::plan::{Kind, Plan};
@@ -45,6 +45,8 @@ pub(crate) enum Input {
 pub(crate) struct Job {
     pub(crate) task: TaskId,
     pub(crate) inputs: SmallVec<[Input; 4]>,
+    /// Bytes of its inputs, without the small ones.
+    pub(crate) nbytes: usize,
     /// Whether memory is freed when it ends.
     pub(crate) frees: bool,
     /// Whether it reads large results that others will read too.
@@ -188,23 +190,30 @@ impl State {
     }
 
     /// Takes on the next task of `kind`, if it is the next at all.
-    pub(crate) fn take(&mut self, plan: &Plan, kind: Kind, tight: bool) -> Option<Job> {
+    pub(crate) fn take(&mut self, plan: &Plan, kind: Kind, store: &Store) -> Option<Job> {
         if self.next_kind()? != kind {
             return None;
         }
-        let place = if tight { self.pop_freeing(plan, kind)? } else { self.heap(kind).pop()?.0 };
+        // One task of each run goes on whatever happens, so that the run comes to an end.
+        if self.running() > 0 && store.is_strained() {
+            self.withheld = true;
+            return None;
+        }
+        let place = if store.is_tight() { self.pop_freeing(plan, kind)? } else { self.heap(kind).pop()?.0 };
         let task = plan.at(place);
-        let (mut frees, mut shares) = (false, false);
+        let (mut frees, mut shares, mut total) = (false, false, 0);
         let inputs = plan.inputs(task).iter().map(|input| {
             let i = input.index();
             let last = self.unread[i] == 1;
             match &mut self.slots[i] {
                 Slot::Small(value) if !last => Input::Value(value.clone()),
-                Slot::Stored { ticket, .. } if !last => {
+                Slot::Stored { ticket, nbytes } if !last => {
+                    total += *nbytes;
                     shares = true;
                     Input::Get(ticket.clone())
                 }
-                Slot::Stored { ticket, .. } => {
+                Slot::Stored { ticket, nbytes } => {
+                    total += *nbytes;
                     frees = true;
                     Input::Take(ticket.clone())
                 }
@@ -217,7 +226,7 @@ impl State {
         let inputs = inputs.collect();
         self.running.fetch_add(1, Ordering::Relaxed);
         self.freeing += usize::from(frees);
-        Some(Job { task, inputs, frees, shares })
+        Some(Job { task, inputs, nbytes: total, frees, shares })
     }
 
     fn heap(&mut self, kind: Kind) -> &mut Heap {

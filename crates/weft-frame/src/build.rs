@@ -408,12 +408,6 @@ impl Expr {
         }
         let finish = Finish::Groups { kind };
         let node = Node::Aggregate { input: self.clone(), keys, aggs, dropna, sort, finish };
-        let distinct = |agg: &Agg| matches!(agg.func, Func::NUnique { .. } | Func::Median);
-        if let (Node::Aggregate { aggs, .. }, true) = (&node, split_out > 1)
-            && aggs.iter().any(distinct)
-        {
-            return ExprError::unsupported("nunique and median in several partitions");
-        }
         Ok(Expr::new(node, Schema { fields, kind }, split_out.max(1)))
     }
 

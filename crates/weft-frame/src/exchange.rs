@@ -181,11 +181,37 @@ pub(crate) fn take_rows(frame: &Frame, rows: &UInt32Array, keep_index: bool) -> 
     Ok(Frame::new(columns, index, rows.len()).with_kind(frame.kind))
 }
 
+/// [`take_rows`] that lets go of each column when it has been taken from.
+pub(crate) fn take_rows_owned(frame: Arc<Frame>, rows: &UInt32Array, keep_index: bool) -> Result<Frame> {
+    let mut frame = Arc::unwrap_or_clone(frame);
+    let columns = std::mem::take(&mut frame.columns);
+    let columns = columns.into_iter().map(|column| take_column(&column, rows)).collect::<Result<_>>()?;
+    let taken = take_rows(&frame, rows, keep_index)?;
+    Ok(Frame::new(columns, taken.index, rows.len()).with_kind(taken.kind))
+}
+
 /// Frames that look the same, one below the other.
 pub(crate) fn concat(frames: &[Arc<Frame>]) -> Result<Frame> {
+    concat_owned(frames.to_vec())
+}
+
+/// [`concat`] that lets go of each column when it has been copied.
+pub(crate) fn concat_owned(frames: Vec<Arc<Frame>>) -> Result<Frame> {
     let kind = frames.first().map_or(weft_data::Kind::Table, |frame| frame.kind);
-    match frames {
-        [one] => Ok((**one).clone()),
-        _ => Ok(crate::stage::join(frames, usize::MAX)?.with_kind(kind)),
+    match <[Arc<Frame>; 1]>::try_from(frames) {
+        Ok([one]) => Ok(Arc::unwrap_or_clone(one)),
+        Err(frames) => Ok(crate::stage::join_owned(frames, usize::MAX)?.with_kind(kind)),
+    }
+}
+
+/// The frame that an input is, taken out of the inputs: what nobody else reads can be let go in parts.
+pub(crate) fn owned_frame(value: &mut Value) -> std::result::Result<Arc<Frame>, TaskError> {
+    frame(value)?;
+    match std::mem::replace(value, Value::Bytes(Arc::new([]))) {
+        Value::Frame(frame) => Ok(frame),
+        other => {
+            *value = other;
+            frame(value).cloned()
+        }
     }
 }

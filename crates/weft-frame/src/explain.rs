@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::expr::{Arg, Expr, Node};
+use crate::expr::{Arg, Expr, HostReads, Node};
 use crate::kernel::Op;
 
 impl Expr {
     /// One line for each step, inputs indented below it; each step is marked `native` or
-    /// `fallback` (a function of the host on each partition).
+    /// `fallback` (a function of the host on each partition), and `gathers` if one task holds all rows of what it reads.
     pub fn explain(&self) -> String {
         let mut text = String::new();
         step(self, 0, &mut text);
@@ -24,7 +24,8 @@ fn step(expr: &Expr, depth: usize, text: &mut String) {
     };
     let n = expr.npartitions();
     let plural = if n == 1 { "" } else { "s" };
-    let _ = writeln!(text, "{pad}{} [{mark}, {n} partition{plural}]", describe(expr));
+    let gathers = if gathers(expr) { ", gathers" } else { "" };
+    let _ = writeln!(text, "{pad}{} [{mark}, {n} partition{plural}{gathers}]", describe(expr));
     match expr.node() {
         Node::Source(_) => {}
         Node::Host(host) => host.inputs.iter().for_each(|input| step(&input.expr, depth + 1, text)),
@@ -53,6 +54,20 @@ fn step(expr: &Expr, depth: usize, text: &mut String) {
         | Node::Tail { input, .. }
         | Node::Partitions { input, .. } => step(input, depth + 1, text),
     }
+}
+
+/// Whether one task holds all rows of an input that has several partitions: a step of the host that reads them all. By
+/// convention, what a step named `…-chunk` makes of a partition is small beside it.
+fn gathers(expr: &Expr) -> bool {
+    let Node::Host(step) = expr.node() else { return false };
+    step.inputs.iter().any(|input| {
+        let small = match input.expr.node() {
+            Node::Host(input) => input.name.ends_with("-chunk"),
+            Node::Aggregate { .. } | Node::Head { .. } | Node::Tail { .. } => true,
+            _ => false,
+        };
+        matches!(input.reads, HostReads::All) && input.expr.npartitions() > 1 && !small
+    })
 }
 
 fn describe(expr: &Expr) -> String {

@@ -15,9 +15,8 @@ use crate::join::Probe;
 use crate::join::table::Build;
 use crate::optimize::optimize;
 use crate::origin::Lowered;
-use crate::parts::{self, Cut, Merged, Part, Route, Slice, Whole};
+use crate::parts;
 use crate::plan::{self, Beside, Limit, Plan};
-use crate::shuffle::Sent;
 use crate::work::{Alias, Combine, Extract, Finished, Join, StageWork};
 use weft_data::Hasher;
 
@@ -280,24 +279,10 @@ impl Lowering {
                 let n = own.len() as u32;
                 let split = expr.npartitions();
                 if split > 1 {
-                    return Ok(split_groups(expr, name, own, sink, spec, tag));
+                    return Ok(parts::split(name, own, sink, spec, tag, split));
                 }
                 if n > 1 && parts::splits(&spec) {
-                    let (keys, sort, kind) = (spec.keys.len(), spec.sort, expr.schema().kind);
-                    let named = |part: &str| Key::from(format!("{}-{part}", expr.name()));
-                    let cut = gather(named("cut"), own.clone(), Arc::new(Cut { sink, parts: parts::PARTS }));
-                    let reads = vec![
-                        Read { input: 0, axes: vec![Axis::Along { own: 0, offset: 0 }] },
-                        Read { input: 1, axes: vec![Axis::At(0)] },
-                    ];
-                    let work = Route { sink, keys, sort, parts: parts::PARTS };
-                    let rule = Rule::Grid { shape: vec![n], reads };
-                    let route = layer(named("route"), vec![own, cut], rule, Arc::new(work));
-                    let reads = vec![Read { input: 0, axes: vec![Axis::All] }];
-                    let rule = Rule::Grid { shape: vec![parts::PARTS], reads };
-                    let work = Part { name: format!("{tag}-part"), spec };
-                    let current = layer(named("part"), vec![route], rule, Arc::new(work));
-                    return Ok(gather(name, current, Arc::new(Whole { keys, sort, kind })));
+                    return Ok(parts::merged(name, own, sink, spec, &tag, expr.schema().kind));
                 }
                 let (mut part, mut current, mut depth) = (sink, own, 0);
                 while current.len() as u32 > FAN_IN {
@@ -416,30 +401,6 @@ impl Lowering {
         self.bridges.insert(expr.digest(), bridged.clone());
         Ok(bridged)
     }
-}
-
-/// A result of several partitions: slices of the partial groups are moved like the rows of a shuffle, so that no
-/// task holds more than its own, and what waits can go to disk.
-fn split_groups(
-    expr: &Expr,
-    name: Key,
-    own: LayerRef,
-    sink: usize,
-    spec: Arc<crate::aggregate::Spec>,
-    tag: String,
-) -> LayerRef {
-    let (n, m) = (own.len() as u32, expr.npartitions());
-    let row = Axis::Along { own: 0, offset: 0 };
-    let named = |part: &str| Key::from(format!("{}-{part}", expr.name()));
-    let work = Slice { sink, keys: spec.keys.len(), parts: m };
-    let reads = vec![Read { input: 0, axes: vec![row] }];
-    let slices = layer(named("slice"), vec![own], Rule::Grid { shape: vec![n, m], reads }, Arc::new(work));
-    let reads = vec![Read { input: 0, axes: vec![row, Axis::All] }];
-    let rule = Rule::Grid { shape: vec![n], reads };
-    let sent = layer(named("sent"), vec![slices.clone()], rule, Arc::new(Sent));
-    let reads = vec![Read { input: 0, axes: vec![Axis::All, row] }, Read { input: 1, axes: vec![Axis::All] }];
-    let work = Merged { name: tag, spec, slices: n as usize };
-    layer(name, vec![slices, sent], Rule::Grid { shape: vec![m], reads }, Arc::new(work))
 }
 
 fn layer(name: Key, inputs: Vec<LayerRef>, rule: Rule, work: WorkRef) -> LayerRef {

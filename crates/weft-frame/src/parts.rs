@@ -1,55 +1,174 @@
 //! Merging partial aggregations of many groups: in parts, side by side.
 //!
 //! ```text
-//! partial[i]   the groups of input partition i
-//! cut          looks at some keys of all partials: where each part begins
-//! route[i]     the groups of partial i, a piece for each part
-//! part[r]      merges and sorts piece r of all routes
-//! result       the parts, one below the other, in order
+//! partial[i]    the groups of input partition i
+//! sample[i]     some of its keys
+//! cut           reads the samples: where each part begins
+//! route[i]      the groups of partial i, a piece for each part
+//! piece[i, r]   one of them
+//! sent[i]       nothing; reads piece[i, *]
+//! part[r]       merges and sorts piece[*, r]; waits for all of sent
+//! result        the parts, one below the other, in order
 //! ```
 //!
-//! A group belongs to a part by its key: by range if there is one key to sort by, so that the parts follow each
-//! other; else by a hash. Few groups all belong to part 0. Groups that stay in order of first appearance take
-//! along where that was: the partial, and the row of it.
+//! A group belongs to a part by its key: by range if there is one key, so that the parts follow each other;
+//! else by a hash. Few groups all belong to part 0. Groups that stay in order of first appearance take along where
+//! that was: the partial, and the row of it. A result in several partitions has these for parts.
+//!
+//! No task holds more than one partial or one part, and what waits is pieces, which the store moves to disk; `sent`
+//! is there for the order of tasks, as in a shuffle.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::UInt32Array;
-use arrow_array::types::Int64Type;
-use weft_data::{Column, DType, ErrorKind, Frame, Index, Kind, TaskError, Value, Work};
+use arrow_array::types::{Float64Type, Int64Type};
+use weft_data::{Column, DType, ErrorKind, Frame, Index, Kind, LayerRef, TaskError, Value, Work};
+use weft_graph::{Axis, Key, Read, Rule};
 
 use crate::aggregate::{Aggregator, Spec};
 use crate::error::ExprError;
-use crate::exchange::{KeyRef, concat, frame, take_rows};
+use crate::exchange::{KeyRef, aligned, concat_owned, frame, layer, owned_frame, take_rows, take_rows_owned};
 use crate::expr::Finish;
 use crate::kernel::{self, Vector};
-use crate::shuffle::partitions;
+use crate::shuffle::{Sent, partitions};
 use crate::sort::{SortBy, SortKeys};
 use crate::work::{Bundle, bundle};
 
 type Result<T> = std::result::Result<T, ExprError>;
 
-/// Parts that merge side by side.
-pub const PARTS: u32 = 8;
+/// Parts that merge side by side, of a few partials.
+const PARTS: u32 = 8;
+
+/// Parts of any number of partials: pieces are as many as parts times partials.
+const MOST_PARTS: u32 = 64;
 
 /// Groups that are too few to be worth it.
 const FEW: usize = 1 << 15;
 
-/// Keys that are looked at to cut ranges.
-const SAMPLE: usize = 1 << 12;
+/// Keys of each partial that are looked at to cut ranges.
+const SAMPLE: usize = 1 << 9;
 
 /// Whether the groups of an aggregation can be merged in parts.
 pub fn splits(spec: &Spec) -> bool {
     !spec.keys.is_empty() && matches!(spec.finish, Finish::Groups { .. })
 }
 
+/// The number of parts that `n` partials are merged in: about half a partition's rows each, however many there are.
+fn count(n: u32) -> u32 {
+    (n / 2).clamp(PARTS, MOST_PARTS)
+}
+
+/// The layers from partials to a result of one partition, called `name`.
+pub fn merged(
+    name: Key,
+    partials: LayerRef,
+    sink: usize,
+    spec: Arc<Spec>,
+    tag: &str,
+    kind: Kind,
+) -> LayerRef {
+    let (n, keys, sort) = (partials.len() as u32, spec.keys.len(), spec.sort);
+    let parts = count(n);
+    let work = Route { sink, keys, parts, by_range: sort && keys == 1, placed: !sort };
+    let route = by_bounds(&name, partials, work, FEW);
+    let work = Part { name: format!("{tag}-part"), spec, placed: !sort };
+    let merged = pieces(&name, derived(&name, "part"), route, parts, work);
+    let rule = Rule::Grid { shape: vec![1], reads: vec![Read { input: 0, axes: vec![Axis::All] }] };
+    layer(name, vec![merged], rule, Whole { keys, sort, kind })
+}
+
+/// The layers from partials to a result of `parts` partitions, called `name`; in order if there is one key, by which
+/// the result is to be sorted.
+pub fn split(
+    name: Key,
+    partials: LayerRef,
+    sink: usize,
+    spec: Arc<Spec>,
+    tag: String,
+    parts: u32,
+) -> LayerRef {
+    let by_range = spec.sort && spec.keys.len() == 1 && sortable(&spec.keys[0].1);
+    let work = Route { sink, keys: spec.keys.len(), parts, by_range, placed: false };
+    let route = match by_range {
+        true => by_bounds(&name, partials, work, 0),
+        false => {
+            let n = partials.len() as u32;
+            aligned(derived(&name, "route"), vec![partials], n, work)
+        }
+    };
+    pieces(&name, name.clone(), route, parts, Part { name: tag, spec, placed: false })
+}
+
+fn sortable(dtype: &DType) -> bool {
+    crate::sort::check_key(dtype).is_ok()
+}
+
+/// Routes by the ranges in which a sample of the keys of all partials lies; no more than `few` groups stay together.
+fn by_bounds(name: &Key, partials: LayerRef, work: Route, few: usize) -> LayerRef {
+    let n = partials.len() as u32;
+    let sample = Sample { sink: work.sink };
+    let samples = aligned(derived(name, "sample"), vec![partials.clone()], n, sample);
+    let reads = vec![Read { input: 0, axes: vec![Axis::All] }];
+    let cut = Cut { by_range: work.by_range, parts: work.parts, few };
+    let cut = layer(derived(name, "cut"), vec![samples], Rule::Grid { shape: vec![1], reads }, cut);
+    let reads = vec![
+        Read { input: 0, axes: vec![Axis::Along { own: 0, offset: 0 }] },
+        Read { input: 1, axes: vec![Axis::At(0)] },
+    ];
+    layer(derived(name, "route"), vec![partials, cut], Rule::Grid { shape: vec![n], reads }, work)
+}
+
+/// The layer `last` of `parts` tasks, each of which merges its pieces of all routes.
+fn pieces(name: &Key, last: Key, route: LayerRef, parts: u32, work: Part) -> LayerRef {
+    let (n, row) = (route.len() as u32, Axis::Along { own: 0, offset: 0 });
+    let reads = vec![Read { input: 0, axes: vec![row] }];
+    let rule = Rule::Grid { shape: vec![n, parts], reads };
+    let pieces = layer(derived(name, "piece"), vec![route], rule, Piece { parts });
+    let reads = vec![Read { input: 0, axes: vec![row, Axis::All] }];
+    let sent = layer(derived(name, "sent"), vec![pieces.clone()], Rule::Grid { shape: vec![n], reads }, Sent);
+    let reads = vec![Read { input: 0, axes: vec![Axis::All, row] }, Read { input: 1, axes: vec![Axis::All] }];
+    layer(last, vec![pieces, sent], Rule::Grid { shape: vec![parts], reads }, work)
+}
+
+fn derived(name: &Key, part: &str) -> Key {
+    match name {
+        Key::Str(text) => Key::from(format!("{text}-{part}")),
+        other => Key::from(format!("{other}-{part}")),
+    }
+}
+
+/// Some keys of a partial, and how many groups each stands for.
+#[derive(Debug)]
+struct Sample {
+    /// Which output of the bundles to merge.
+    sink: usize,
+}
+
+impl Work for Sample {
+    fn name(&self) -> &str {
+        "groupby-sample"
+    }
+
+    fn run(&self, _index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
+        let partial = &bundle(&inputs[0])?.0[self.sink][0];
+        let step = partial.rows().div_ceil(SAMPLE).max(1);
+        let rows: Vec<u32> = (0..partial.rows() as u32).step_by(step).collect();
+        let keys = kernel::take(&key(partial), &rows)?;
+        let weight = partial.rows() as f64 / rows.len().max(1) as f64;
+        let weights = Vector::from_vec::<Float64Type>(DType::Float64, vec![weight; rows.len()]);
+        let columns = vec![keys.into_column(Key::Int(0)), weights.into_column(Key::Int(1))];
+        let range = Index::Range { start: 0, step: 1 };
+        Ok(Value::Frame(Arc::new(Frame::new(columns, range, rows.len()))))
+    }
+}
+
 /// Where the parts begin: the first keys of all but the first, or no rows if there is only one.
 #[derive(Debug)]
-pub struct Cut {
-    /// Which output of the bundles to merge.
-    pub sink: usize,
-    pub parts: u32,
+struct Cut {
+    by_range: bool,
+    parts: u32,
+    few: usize,
 }
 
 impl Work for Cut {
@@ -58,27 +177,39 @@ impl Work for Cut {
     }
 
     fn run(&self, _index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
-        let partials = inputs
-            .iter()
-            .map(|input| Ok(&*bundle(input)?.0[self.sink][0]))
-            .collect::<std::result::Result<Vec<&Frame>, TaskError>>()?;
-        Ok(Value::Frame(Arc::new(self.bounds(&partials)?)))
+        let samples =
+            inputs.iter().map(|input| frame(input).cloned()).collect::<std::result::Result<Vec<_>, _>>()?;
+        Ok(Value::Frame(Arc::new(self.bounds(&samples)?)))
     }
 }
 
 impl Cut {
-    fn bounds(&self, partials: &[&Frame]) -> Result<Frame> {
-        let groups: usize = partials.iter().map(|main| main.rows()).sum();
-        let step = (groups / SAMPLE).max(1);
-        let keys = partials.iter().map(|main| {
-            let rows: Vec<u32> = (0..main.rows() as u32).step_by(step).collect();
-            kernel::take(&key(main), &rows)
-        });
-        let sample = kernel::concat(&keys.collect::<Result<Vec<_>>>()?)?;
-        let order = SortKeys::new(&by_key(), vec![sample.clone()], sample.len())?.order();
-        let parts = if groups <= FEW { 1 } else { self.parts as usize };
-        let cuts: Vec<u32> = (1..parts).map(|part| order[part * order.len() / parts]).collect();
-        let bounds = kernel::take(&sample, &cuts)?.into_column(crate::build::unnamed());
+    fn bounds(&self, samples: &[Arc<Frame>]) -> Result<Frame> {
+        let keys = kernel::concat(&samples.iter().map(|sample| key(sample)).collect::<Vec<_>>())?;
+        let mut weights = Vec::with_capacity(keys.len());
+        for sample in samples {
+            let column = KeyRef::Column(Key::Int(1)).values(sample)?;
+            weights.extend_from_slice(column.slice::<Float64Type>()?);
+        }
+        let total: f64 = weights.iter().sum();
+        let mut cuts = Vec::new();
+        if total > self.few as f64 {
+            let order = match self.by_range {
+                true => SortKeys::new(&by_key(), vec![keys.clone()], keys.len())?.order(),
+                // Groups are placed by a hash; that there are bounds tells that they are many.
+                false => (0..keys.len() as u32).collect(),
+            };
+            let mut passed = 0.0;
+            for row in order {
+                passed += weights[row as usize];
+                while cuts.len() + 1 < self.parts as usize
+                    && passed > total * (cuts.len() + 1) as f64 / self.parts as f64
+                {
+                    cuts.push(row);
+                }
+            }
+        }
+        let bounds = kernel::take(&keys, &cuts)?.into_column(crate::build::unnamed());
         Ok(Frame::new(vec![bounds], Index::Range { start: 0, step: 1 }, cuts.len()))
     }
 }
@@ -87,14 +218,16 @@ fn by_key() -> Vec<SortBy> {
     vec![SortBy { key: KeyRef::Index(0), ascending: true, missing_first: false }]
 }
 
-/// The groups of one partial, a piece for each part.
+/// The groups of one partial, a piece for each part: by the bounds that it reads, or else by a hash.
 #[derive(Debug)]
-pub struct Route {
-    pub sink: usize,
-    pub keys: usize,
-    /// Whether groups are sorted by key; else a piece begins with their rows in the partial.
-    pub sort: bool,
-    pub parts: u32,
+struct Route {
+    sink: usize,
+    keys: usize,
+    parts: u32,
+    /// Else by hash.
+    by_range: bool,
+    /// Whether a piece begins with the rows of its groups in the partial.
+    placed: bool,
 }
 
 impl Work for Route {
@@ -104,31 +237,31 @@ impl Work for Route {
 
     fn run(&self, _index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
         let partial = bundle(&inputs[0])?.0[self.sink].clone();
-        let bounds = frame(&inputs[1])?;
-        Ok(Value::Object(Arc::new(Bundle(self.pieces(partial, bounds)?))))
+        let bounds = inputs.get(1).map(frame).transpose()?;
+        Ok(Value::Object(Arc::new(Bundle(self.pieces(partial, bounds.map(|bounds| &**bounds))?))))
     }
 }
 
 impl Route {
-    fn pieces(&self, partial: Vec<Arc<Frame>>, bounds: &Frame) -> Result<Vec<Vec<Arc<Frame>>>> {
-        if bounds.rows() == 0 {
+    fn pieces(&self, partial: Vec<Arc<Frame>>, bounds: Option<&Frame>) -> Result<Vec<Vec<Arc<Frame>>>> {
+        if bounds.is_some_and(|bounds| bounds.rows() == 0) {
             let rows = partial.first().map_or(0, |main| main.rows() as i64);
-            let places = (!self.sort).then(|| places_of(0..rows));
+            let places = self.placed.then(|| places_of(0..rows));
             return Ok(vec![places.into_iter().chain(partial).collect()]);
         }
         let mut pieces = vec![Vec::new(); self.parts as usize];
         for frame in &partial {
-            let places = match self.keys {
-                1 if self.sort => {
+            let places = match bounds {
+                Some(bounds) if self.by_range => {
                     let by = by_key();
                     let mut own = SortKeys::new(&by, vec![key(frame)], frame.rows())?;
                     SortKeys::of_columns(&by, bounds, &mut own)?.places(&own)
                 }
-                keys => by_hash(frame, keys, self.parts)?,
+                _ => by_hash(frame, self.keys, self.parts)?,
             };
             let mut rows = vec![Vec::new(); self.parts as usize];
             places.iter().enumerate().for_each(|(row, &place)| rows[place as usize].push(row as u32));
-            if !self.sort && pieces[0].is_empty() {
+            if self.placed && pieces[0].is_empty() {
                 for (piece, rows) in pieces.iter_mut().zip(&rows) {
                     piece.push(places_of(rows.iter().map(|&row| row as i64)));
                 }
@@ -145,10 +278,33 @@ impl Route {
     }
 }
 
+/// One piece of a route, by itself: the route is let go once all of its pieces are.
+#[derive(Debug)]
+struct Piece {
+    parts: u32,
+}
+
+impl Work for Piece {
+    fn name(&self) -> &str {
+        "groupby-piece"
+    }
+
+    fn run(&self, index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
+        let pieces = &bundle(&inputs[0])?.0;
+        Ok(match pieces.get((index % self.parts) as usize).map(Vec::as_slice) {
+            Some([one]) => Value::Frame(one.clone()),
+            Some(several) => Value::Object(Arc::new(Bundle(vec![several.to_vec()]))),
+            None => Value::Bytes(Arc::new([])),
+        })
+    }
+}
+
 /// Merges the groups of one part.
-pub struct Part {
-    pub name: String,
-    pub spec: Arc<Spec>,
+struct Part {
+    name: String,
+    spec: Arc<Spec>,
+    /// Whether pieces begin with places; the last column of the result then says where groups appeared first.
+    placed: bool,
 }
 
 impl fmt::Debug for Part {
@@ -162,21 +318,30 @@ impl Work for Part {
         &self.name
     }
 
-    fn run(&self, index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
+    fn run(&self, _index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
         let mut merged = Aggregator::new(self.spec.clone());
         let mut places = Vec::new();
-        for (partial, input) in inputs.iter().enumerate() {
-            let Some(piece) = bundle(input)?.0.get(index as usize) else { continue };
-            match piece.split_first() {
-                Some((rows, piece)) if !self.spec.sort => {
-                    merged.merge(piece)?;
-                    note_new(&mut places, merged.merged(), rows, partial)?;
+        for (partial, input) in inputs.iter_mut().enumerate() {
+            // Let go as soon as it is merged.
+            match std::mem::replace(input, Value::Bytes(Arc::new([]))) {
+                Value::Frame(piece) => merged.merge(&[piece])?,
+                Value::Object(several) => {
+                    let several = Value::Object(several);
+                    for piece in &bundle(&several)?.0 {
+                        match piece.split_first() {
+                            Some((rows, piece)) if self.placed => {
+                                merged.merge(piece)?;
+                                note_new(&mut places, merged.merged(), rows, partial)?;
+                            }
+                            _ => merged.merge(piece)?,
+                        }
+                    }
                 }
-                _ => merged.merge(piece)?,
+                _ => {}
             }
         }
         let mut whole = merged.finish()?;
-        if !self.spec.sort {
+        if self.placed {
             whole.kind = Kind::Table;
             whole.columns.push(place_column(places));
         }
@@ -213,23 +378,17 @@ fn by_hash(frame: &Frame, keys: usize, parts: u32) -> Result<Vec<u32>> {
     partitions(&keys, parts)
 }
 
-fn rows_of(frame: &Frame, places: &[u32], part: u32) -> Result<Arc<Frame>> {
-    let rows = places.iter().enumerate().filter(|(_, place)| **place == part);
-    let rows: UInt32Array = rows.map(|(row, _)| Some(row as u32)).collect();
-    Ok(Arc::new(take_rows(frame, &rows, false)?))
-}
-
 fn key(frame: &Frame) -> Vector {
     Vector::new(frame.columns[0].dtype.clone(), frame.columns[0].values.clone())
 }
 
 /// The parts as one frame, in order of their keys.
 #[derive(Debug)]
-pub struct Whole {
-    pub keys: usize,
+struct Whole {
+    keys: usize,
     /// Else the last column says where groups appeared first.
-    pub sort: bool,
-    pub kind: Kind,
+    sort: bool,
+    kind: Kind,
 }
 
 impl Work for Whole {
@@ -238,23 +397,23 @@ impl Work for Whole {
     }
 
     fn run(&self, _index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
-        let frames = inputs
-            .iter()
-            .map(|input| frame(input).cloned())
+        let mut frames = inputs
+            .iter_mut()
+            .map(owned_frame)
             .collect::<std::result::Result<Vec<Arc<Frame>>, TaskError>>()?;
-        let filled = frames.iter().filter(|frame| frame.rows() > 0).cloned().collect::<Vec<_>>();
-        let whole = match &filled[..] {
-            [] => match frames.first() {
-                Some(first) => (**first).clone(),
-                None => return Err(TaskError::native(ErrorKind::Runtime, "a result without parts")),
-            },
-            [one] => (**one).clone(),
-            _ => {
-                let whole = concat(&filled)?;
+        let first = frames.first().cloned();
+        frames.retain(|frame| frame.rows() > 0);
+        let whole = match (frames.len(), first) {
+            (0, Some(first)) => Arc::unwrap_or_clone(first),
+            (0, None) => return Err(TaskError::native(ErrorKind::Runtime, "a result without parts")),
+            (several, first) => {
+                drop(first);
+                let whole = concat_owned(frames)?;
                 match self.keys {
-                    _ if !self.sort => by_place(&whole)?,
+                    _ if several == 1 => whole,
+                    _ if !self.sort => by_place(whole)?,
                     1 => whole,
-                    _ => self.sorted(&whole)?,
+                    _ => self.sorted(whole)?,
                 }
             }
         };
@@ -267,70 +426,23 @@ impl Work for Whole {
 }
 
 /// Groups in order of first appearance.
-fn by_place(whole: &Frame) -> Result<Frame> {
-    let Some(last) = whole.columns.last() else { return Ok(whole.clone()) };
+fn by_place(whole: Frame) -> Result<Frame> {
+    let Some(last) = whole.columns.last() else { return Ok(whole) };
     let places = Vector::new(DType::Int64, last.values.clone());
     let places = places.slice::<Int64Type>()?;
     let mut order: Vec<u32> = (0..places.len() as u32).collect();
     // Stable, because that sort finds the runs that the parts are.
     order.sort_by_key(|&row| places[row as usize]);
-    take_rows(whole, &UInt32Array::from(order), true)
+    take_rows_owned(Arc::new(whole), &UInt32Array::from(order), true)
 }
 
 impl Whole {
     /// Parts that are in order each, in order together.
-    fn sorted(&self, whole: &Frame) -> Result<Frame> {
+    fn sorted(&self, whole: Frame) -> Result<Frame> {
         let by: Vec<SortBy> = (0..self.keys)
             .map(|level| SortBy { key: KeyRef::Index(level), ascending: true, missing_first: false })
             .collect();
-        let order = SortKeys::of(&by, whole)?.order();
-        take_rows(whole, &UInt32Array::from(order), true)
-    }
-}
-
-/// The groups of partial `i` that belong to partition `r` of a result in several partitions.
-#[derive(Debug)]
-pub struct Slice {
-    pub sink: usize,
-    pub keys: usize,
-    pub parts: u32,
-}
-
-impl Work for Slice {
-    fn name(&self) -> &str {
-        "groupby-slice"
-    }
-
-    fn run(&self, index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
-        let partial = bundle(&inputs[0])?.0[self.sink][0].clone();
-        let places = by_hash(&partial, self.keys, self.parts)?;
-        Ok(Value::Frame(rows_of(&partial, &places, index % self.parts)?))
-    }
-}
-
-/// Merges the slices of one partition of the result.
-pub struct Merged {
-    pub name: String,
-    pub spec: Arc<Spec>,
-    pub slices: usize,
-}
-
-impl fmt::Debug for Merged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
-    }
-}
-
-impl Work for Merged {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn run(&self, _index: u32, inputs: &mut [Value]) -> std::result::Result<Value, TaskError> {
-        let mut merged = Aggregator::new(self.spec.clone());
-        for input in &inputs[..self.slices] {
-            merged.merge(std::slice::from_ref(frame(input)?))?;
-        }
-        Ok(Value::Frame(Arc::new(merged.finish()?)))
+        let order = SortKeys::of(&by, &whole)?.order();
+        take_rows_owned(Arc::new(whole), &UInt32Array::from(order), true)
     }
 }

@@ -406,12 +406,13 @@ impl Rows {
         }
     }
 
-    fn finish(self, columns: &[(Key, usize, DType)], kind: Kind) -> Result<Frame> {
+    fn finish(mut self, columns: &[(Key, usize, DType)], kind: Kind) -> Result<Frame> {
         let mut joined = Vec::with_capacity(columns.len());
-        for (vectors, (label, _, dtype)) in self.columns.iter().zip(columns) {
+        // The batches of a column are let go before the next column is made.
+        for (vectors, (label, _, dtype)) in std::mem::take(&mut self.columns).into_iter().zip(columns) {
             let vector = match vectors.is_empty() {
                 true => kernel::empty(dtype),
-                false => kernel::concat(vectors).map_err(|error| name_column(error, label))?,
+                false => kernel::concat(&vectors).map_err(|error| name_column(error, label))?,
             };
             // Without rows, the promised dtype holds.
             let vector =
@@ -475,6 +476,11 @@ pub fn scalar(frame: &Frame) -> std::result::Result<Literal, TaskError> {
 
 /// The first `limit` rows of frames with the same columns.
 pub fn join(frames: &[Arc<Frame>], limit: usize) -> Result<Frame> {
+    join_owned(frames.to_vec(), limit)
+}
+
+/// [`join`], which lets go of the frames' columns as it goes.
+pub fn join_owned(frames: Vec<Arc<Frame>>, limit: usize) -> Result<Frame> {
     let Some(first) = frames.first() else {
         return Err(ExprError::Invalid("nothing to join".into()));
     };

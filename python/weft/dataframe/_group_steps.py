@@ -112,12 +112,41 @@ def _group_all(
     return call(grouped(whole, series), *args, **kwargs)
 
 
+def numbered_rows(result: Any, options: dict[str, Any], meta: Any) -> Any:
+    """Groups with their keys as columns, numbered over all partitions."""
+    lengths = blockwise(len, result, label="groupby-length-chunk", meta=object(), divisions=None)
+    lengths = host(_listed, (lengths,), {}, meta=object(), npartitions=1, label="groupby-lengths", whole=True)
+    n = result.npartitions
+    return host(
+        _flat,
+        (result, lengths, options, meta),
+        {},
+        meta=meta,
+        npartitions=n,
+        label="reset_index",
+        numbered=list(range(n)),
+    )
+
+
+def _listed(parts: list[int]) -> list[int]:
+    return parts
+
+
+def _flat(part: Any, lengths: list[int], options: dict[str, Any], meta: Any, partition_info: int) -> Any:
+    part = part.reset_index(**options)
+    start = sum(lengths[:partition_info])
+    part.index = pd.RangeIndex(start, start + len(part))
+    return part if len(part) else part.astype(meta.dtypes.to_dict()) if meta.columns.is_unique else part
+
+
 # -- rows that move -------------------------------------------------------------------------------
 
 #: Methods that give a row for each row, in its place.
 KEEP_ROWS = frozenset(
     "bfill cumcount cummax cummin cumprod cumsum diff ffill head pct_change rank shift tail transform".split()
 )
+#: Methods whose rows are not one for each group, or whatever a function makes.
+FREE = frozenset("apply describe get_group ngroup nlargest nsmallest unique value_counts".split())
 #: Columns that rows carry while they are away.
 _VALUES, _PLACE, _ROW = "__weft_values__", "__weft_place__", "__weft_row__"
 
@@ -131,7 +160,7 @@ class _Rows:
         If rows cannot move: pandas then gets them all.
     """
 
-    def __init__(self, grouped: Any) -> None:
+    def __init__(self, grouped: Any, keeps: bool = False) -> None:
         own, columns = grouped.obj, grouped._needed()
         if own.npartitions == 1 or not grouped.as_index:
             raise NotImplementedError("nothing to move, or rows that are numbered over all partitions")
@@ -158,8 +187,10 @@ class _Rows:
             else:
                 raise NotImplementedError(f"the key {key!r}")
         self.frame = frame.assign(**extra) if extra else frame
-        if grouped.observed is False and any(
-            isinstance(key_dtype(self.frame, k), pd.CategoricalDtype) for k in self.keys
+        if (
+            grouped.observed is False
+            and not keeps
+            and any(isinstance(key_dtype(self.frame, k), pd.CategoricalDtype) for k in self.keys)
         ):
             raise NotImplementedError("groups that no row belongs to")
         self.series = own._meta.name if own.ndim == 1 else None
@@ -187,6 +218,8 @@ def together(grouped: Any, call: Any, args: Any, kwargs: Any, meta: Any, gather:
     NotImplementedError
         If the rows cannot move.
     """
+    if grouped.observed is False and _has_categories(grouped):
+        return _with_unobserved(grouped, call, args, kwargs, meta, gather)
     rows = _Rows(grouped)
     moved, ordered = by_keys(rows.frame, rows.keys)
     result = blockwise(
@@ -216,8 +249,55 @@ def together(grouped: Any, call: Any, args: Any, kwargs: Any, meta: Any, gather:
         meta=meta,
         npartitions=1,
         label=f"groupby-{call.__name__}",
-        whole=True,
+        lists=[list(range(result.npartitions))],
     )
+
+
+def _has_categories(grouped: Any) -> bool:
+    keys = [key._meta if isinstance(key, Collection) else grouped.obj._meta.get(key) for key in grouped.by]
+    return any(isinstance(getattr(key, "dtype", None), pd.CategoricalDtype) for key in keys)
+
+
+def _with_unobserved(grouped: Any, call: Any, args: Any, kwargs: Any, meta: Any, gather: bool) -> Any:
+    """The groups that rows belong to, and what pandas gives for the others.
+
+    Raises
+    ------
+    NotImplementedError
+        If the others are not known beforehand.
+    """
+    if call.__name__ in FREE or grouped.dropna is False or grouped.sort is False or gather:
+        raise NotImplementedError("groups that no row belongs to")
+    keys = [key._meta if isinstance(key, Collection) else grouped.obj._meta[key] for key in grouped.by]
+    if not all(
+        isinstance(key.dtype, pd.CategoricalDtype) and _meta.UNKNOWN_CATEGORIES not in key.cat.categories
+        for key in keys
+    ):
+        raise NotImplementedError("groups that are not known")
+    nothing = grouped.obj._meta.groupby(keys if len(keys) > 1 else keys[0], **grouped._options)
+    nothing = nothing if grouped._slice is None else nothing[grouped._slice]
+    try:
+        others = call(nothing, *args, **kwargs)
+    except (KeyError, AttributeError, TypeError, ValueError, IndexError) as error:
+        raise NotImplementedError("a function that needs rows") from error
+    if not isinstance(others, type(meta)) or not others.index.is_unique:
+        raise NotImplementedError("rows that are not groups")
+    found = grouped._with(observed=True)._fallback(call, args, kwargs, meta)
+    label = f"groupby-{call.__name__}"
+    everything = [list(range(found.npartitions))]
+    return host(_filled, (found, others, meta), {}, meta=meta, npartitions=1, label=label, lists=everything)
+
+
+def _filled(parts: list[Any], others: Any, meta: Any) -> Any:
+    found = joined(parts)
+    if found.index.nlevels == 1:
+        found.index = found.index.set_categories(others.index.categories)
+    rest = others[~others.index.isin(found.index)]
+    whole = pd.concat([found, rest]) if len(found) else others
+    # In the order of the categories.
+    whole = whole.iloc[whole.index.get_indexer(others.index)]
+    whole.index = others.index
+    return whole
 
 
 def _in_order(parts: list[Any], levels: int) -> Any:
@@ -271,7 +351,7 @@ def in_place(grouped: Any, call: Any, args: Any, kwargs: Any, meta: Any) -> Any:
     NotImplementedError
         If the rows cannot move.
     """
-    rows = _Rows(grouped)
+    rows = _Rows(grouped, keeps=True)
     own, n = grouped.obj, grouped.obj.npartitions
     numbers = {_PLACE: np.array([], "int64"), _ROW: np.array([], "int64")}
     numbered = host(
@@ -301,6 +381,87 @@ def in_place(grouped: Any, call: Any, args: Any, kwargs: Any, meta: Any) -> Any:
     )
     back = by_divisions(done, _PLACE, list(range(n + 1)))
     return blockwise(_returned, back, meta, label="groupby-return", meta=meta, divisions=own.divisions)
+
+
+def numbers(grouped: Any, ascending: bool, meta: Any) -> Any:
+    """``ngroup``: the place of each row's group in the order of the keys.
+
+    Raises
+    ------
+    NotImplementedError
+        If the rows cannot move, or not in that order.
+    """
+    if grouped.sort is False or grouped.observed is False and _has_categories(grouped):
+        raise NotImplementedError("another order than that of the keys")
+    rows = _Rows(grouped)
+    kept = [key for key in rows.keys if key is not None] + ([_VALUES] if rows.is_series else [])
+    rows.frame = rows.frame[kept]
+    n = rows.frame.npartitions
+    places = {_PLACE: np.array([], "int64"), _ROW: np.array([], "int64")}
+    numbered = host(
+        _numbered,
+        (rows.frame,),
+        {},
+        meta=rows.frame._meta.assign(**places),
+        npartitions=n,
+        label="groupby-number",
+        numbered=list(range(n)),
+    )
+    moved, ordered = by_keys(numbered, rows.keys)
+    if not ordered:
+        raise NotImplementedError("keys that Rust does not sort")
+    table = pd.DataFrame({_VALUES: np.array([], "float64"), **places})
+    done = blockwise(
+        _numbers, moved, rows, grouped._options, table, label="groupby-ngroup", meta=table, divisions=None
+    )
+    counts = blockwise(_groups, done, label="groupby-count-chunk", meta=object(), divisions=None)
+    counts = host(_listed, (counts,), {}, meta=object(), npartitions=1, label="groupby-counts", whole=True)
+    placed = host(
+        _counted_on,
+        (done, counts, ascending),
+        {},
+        meta=table,
+        npartitions=n,
+        label="groupby-ngroup",
+        numbered=list(range(n)),
+    )
+    back = by_divisions(placed, _PLACE, list(range(n + 1)))
+    return blockwise(
+        _returned_numbers,
+        back,
+        grouped.obj,
+        meta,
+        label="groupby-return",
+        meta=meta,
+        divisions=grouped.obj.divisions,
+    )
+
+
+def _numbers(part: Any, rows: _Rows, options: Any, empty: Any) -> Any:
+    if not len(part):
+        return empty
+    own, keys = rows.taken_apart(part.drop(columns=[_PLACE, _ROW]))
+    found = own.groupby(_by(rows.labels, keys), **options).ngroup()
+    found = found.astype("float64").where(found >= 0)
+    return pd.DataFrame(
+        {_VALUES: found.to_numpy(), _PLACE: part[_PLACE].to_numpy(), _ROW: part[_ROW].to_numpy()}
+    )
+
+
+def _groups(part: Any) -> int:
+    last = part[_VALUES].max()
+    return 0 if np.isnan(last) else int(last) + 1
+
+
+def _counted_on(part: Any, counts: list[int], ascending: bool, partition_info: int) -> Any:
+    found = part[_VALUES] + sum(counts[:partition_info])
+    return part.assign(**{_VALUES: found if ascending else sum(counts) - 1 - found})
+
+
+def _returned_numbers(part: Any, own: Any, meta: Any) -> Any:
+    found = part[_VALUES].to_numpy()[np.argsort(part[_ROW].to_numpy(), kind="stable")]
+    dtype = "float64" if np.isnan(found).any() else meta.dtype
+    return pd.Series(found.astype(dtype), index=own.index, name=meta.name)
 
 
 def _numbered(part: Any, partition_info: int) -> Any:

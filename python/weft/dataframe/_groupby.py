@@ -15,6 +15,7 @@ from weft.dataframe._aggregation import _Custom, _has_custom, _name_of
 from weft.dataframe._collection import Collection, MethodCall, NamedCall, blockwise, host, new_collection
 from weft.dataframe._group_steps import (
     COMBINE,
+    FREE,
     KEEP_ROWS,
     RollingGroupBy,
     _group,
@@ -22,10 +23,14 @@ from weft.dataframe._group_steps import (
     _pick,
     _regroup,
     in_place,
+    numbered_rows,
+    numbers,
     together,
 )
 from weft.dataframe._native import Unsupported
+from weft.dataframe._reductions import may_be_many
 from weft.dataframe._repartition import joined, to_count
+from weft.dataframe._shuffle import _sortable
 
 NO_DEFAULT = _meta.NO_DEFAULT
 
@@ -79,6 +84,7 @@ class _GroupBy:
             own, self.by = _same_partitions(own, self.by)
         # A column of the grouped frame itself is grouped by its name, as pandas knows it by identity.
         self.by = [_by_label(own, key) for key in self.by]
+        self.by = [_of_labels(own, key) if _is_function(key) else key for key in self.by]
         for key in self.by:
             if isinstance(key, (pd.Series, np.ndarray, pd.Index)):
                 raise TypeError(f"groupby by {type(key).__name__}: keys are labels, functions or lazy Series")
@@ -197,7 +203,7 @@ class _GroupBy:
         ask: dict[str, Any] | None = None,
     ) -> Any:
         """An aggregation by name; ``ask`` holds what says how to compute it, not what."""
-        split_out = _split_out(ask or {}, name, self.sort)
+        split_out = self._parts(ask or {}, name)
         meta = self._meta_of(name, **pandas_options)
         plain = {k: v for k, v in pandas_options.items() if k not in ("numeric_only", "ddof")}
         try:
@@ -213,6 +219,20 @@ class _GroupBy:
             return self._build(aggs, meta, kind, split_out)
         except Unsupported:
             return _cut(self._fallback(MethodCall(name), (), pandas_options, meta), split_out)
+
+    def _parts(self, ask: dict[str, Any], name: str) -> int:
+        """The number of partitions of the result: what was asked for, or else what its groups may need that are in order
+        all the same."""
+        parts = _split_out(ask, name, self.sort)
+        if ask.get("split_out") is not None or len(self.by) > 1 or not self.as_index:
+            return parts
+        key = self.by[0]
+        dtype = (
+            key._meta.dtype if isinstance(key, Collection) else self.obj._meta.get(key, self.obj._meta).dtype
+        )
+        if not may_be_many(self.obj, 32) or self.obj.expr.estimated_rows() is None:
+            return parts
+        return self.obj.npartitions if self.sort is False or _sortable(dtype) else parts
 
     def _column(self) -> Any:
         return self.obj._meta.name if self.obj.ndim == 1 else self._slice
@@ -262,7 +282,7 @@ class _GroupBy:
 
     def size(self, **ask: Any) -> Any:
         """Number of rows of each group."""
-        split_out = _split_out(ask, "size", self.sort)
+        split_out = self._parts(ask, "size")
         meta = self._meta_of("size")
         try:
             if isinstance(meta, pd.DataFrame):
@@ -288,7 +308,7 @@ class _GroupBy:
         ask = {"split_every": split_every, "split_out": split_out}
         if "shuffle_method" in kwargs:
             ask["shuffle_method"] = kwargs.pop("shuffle_method")
-        parts = _split_out(ask, "agg", self.sort)
+        parts = self._parts(ask, "agg")
         if arg == "size":
             return self.size(**ask)
         if _has_custom(arg) or _has_custom(list(kwargs.values())):
@@ -429,10 +449,14 @@ class _GroupBy:
     ) -> Any:
         """``call`` of pandas' groups: reduced partition by partition where an aggregation is its own
         combination, else with the rows of a group brought together; if they cannot move, all in one partition."""
+        name = call.__name__
+        if not self.as_index:
+            flat = self._flat(call, args, kwargs, meta, gather)
+            if flat is not None:
+                return flat
         columns = self._needed()
         labels = [None if isinstance(key, Collection) else key for key in self.by]
         series = [key for key in self.by if isinstance(key, Collection)]
-        name = call.__name__
         combine = COMBINE.get(name) if isinstance(call, MethodCall) and self.as_index else None
         if combine is not None and not kwargs.get("min_count") and kwargs.get("skipna", True):
             parts = blockwise(
@@ -462,7 +486,9 @@ class _GroupBy:
         try:
             if name in KEEP_ROWS and isinstance(call, MethodCall) and "freq" not in kwargs:
                 return in_place(self, call, args, kwargs, meta)
-            if name not in ("get_group", "ngroup"):
+            if name == "ngroup" and isinstance(call, MethodCall):
+                return numbers(self, kwargs.get("ascending", *args[:1] or (True,)), meta)
+            if name != "get_group":
                 return together(self, call, args, kwargs, meta, gather)
         except Unsupported:
             pass
@@ -478,6 +504,27 @@ class _GroupBy:
             label=f"groupby-{name}",
             whole=True,
         )
+
+    def _flat(self, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any], meta: Any, gather: bool) -> Any:
+        """A result with ``as_index=False`` from the one with the keys as index; None if pandas makes it otherwise."""
+        own, name = self._with(as_index=True), call.__name__
+        if isinstance(call, MethodCall) and name in KEEP_ROWS:
+            return own._fallback(call, args, kwargs, meta)
+        if name in FREE or not isinstance(meta, pd.DataFrame):
+            return None
+        options = {"name": "size"} if name == "size" else {}
+        try:
+            wanted = call(self._grouped_meta(), *_meta.sample(args), **_meta.sample(kwargs))
+            found = call(own._grouped_meta(), *_meta.sample(args), **_meta.sample(kwargs))
+            if not found.reset_index(**options).equals(wanted):
+                return None
+        except (KeyError, AttributeError, TypeError, NotImplementedError, ValueError):
+            return None
+        if isinstance(call, MethodCall):
+            result = getattr(own, name)(*args, **kwargs)
+        else:
+            result = own._infer(call, args, kwargs, gather=gather)
+        return numbered_rows(result, options, meta)
 
     def _needed(self) -> list[Any] | None:
         if self.obj.ndim == 1 or self._slice is None:
@@ -499,6 +546,19 @@ def _by_label(own: Any, key: Any) -> Any:
     if name is None or own.ndim != 2 or name not in own.columns:
         return key
     return name if own[name]._name == key._name else key
+
+
+def _is_function(key: Any) -> bool:
+    return callable(key) and not isinstance(key, Collection)
+
+
+def _of_labels(own: Any, function: Callable[..., Any]) -> Any:
+    """What a function makes of the index, as a lazy Series."""
+    return blockwise(_called, own, function, label="groupby-key")
+
+
+def _called(part: Any, function: Callable[..., Any]) -> pd.Series:
+    return pd.Series(part.index.map(function), index=part.index)
 
 
 def _same_partitions(own: Any, keys: list[Any]) -> tuple[Any, list[Any]]:
@@ -547,7 +607,8 @@ def _cut(result: Any, parts: int) -> Any:
     if parts == 0 or parts == result.npartitions:
         return result
     if parts == 1:
-        return host(joined, (result,), {}, meta=result._meta, npartitions=1, label="joined", whole=True)
+        everything = [list(range(result.npartitions))]
+        return host(joined, (result,), {}, meta=result._meta, npartitions=1, label="joined", lists=everything)
     if result.npartitions > 1:
         return to_count(result, parts)
     return host(

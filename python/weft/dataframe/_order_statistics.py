@@ -68,7 +68,7 @@ def _found(column: Any, qs: Sequence[float]) -> list[Any]:
     moved, ordered = by_keys(column[column.notna()].to_frame(_VALUES), [_VALUES])
     if not ordered:
         raise NotImplementedError("values that Rust does not sort")
-    parts = blockwise(_length, moved, label="quantile-length", meta=object(), divisions=None)
+    parts = blockwise(_length, moved, label="quantile-length-chunk", meta=object(), divisions=None)
     lengths = host(_listed, (parts,), {}, meta=object(), npartitions=1, label="quantile-lengths", whole=True)
     picked = host(
         _picked,
@@ -76,7 +76,7 @@ def _found(column: Any, qs: Sequence[float]) -> list[Any]:
         {},
         meta=object(),
         npartitions=moved.npartitions,
-        label="quantile-pick",
+        label="quantile-pick-chunk",
         numbered=list(range(moved.npartitions)),
     )
     return [picked, lengths]

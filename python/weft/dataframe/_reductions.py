@@ -12,9 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from weft import config
+from weft._engine import memory_limit
 from weft.dataframe import _meta
 from weft.dataframe._collection import Collection, MethodCall, blockwise, concat, host
 from weft.dataframe._native import Unsupported
+
+#: Results of partitions that one step makes one of.
+FAN_IN = 8
 
 
 class _Aggregate:
@@ -42,14 +47,28 @@ def reduce_tree(
     chunk_kwargs: dict[str, Any] | None = None,
     aggregate_kwargs: dict[str, Any] | None = None,
     args: tuple[Any, ...] = (),
+    combine: Callable[..., Any] | None = None,
+    combine_kwargs: dict[str, Any] | None = None,
 ) -> Any:
     """``aggregate(concat of chunk(partition))`` as one partition.
 
-    What a chunk gives is small beside its partition, so one step takes them all.
+    What a chunk gives is small beside its partition, so one step takes them all; unless ``combine`` makes one of a few
+    of them, which is as good as all of these: then they come together in a tree.
     """
     parts = blockwise(
         chunk, collection, *args, label=f"{label}-chunk", divisions=None, **(chunk_kwargs or {})
     )
+    while combine is not None and parts.npartitions > FAN_IN:
+        runs = range(0, parts.npartitions, FAN_IN)
+        parts = host(
+            _Aggregate(combine),
+            (parts,),
+            combine_kwargs or {},
+            meta=parts._meta,
+            npartitions=len(runs),
+            label=f"{label}-combine-chunk",
+            lists=[list(range(i, min(i + FAN_IN, parts.npartitions))) for i in runs],
+        )
     return host(
         _Aggregate(aggregate),
         (parts,),
@@ -347,6 +366,8 @@ def again(collection: Any, name: str, *args: Any, **kwargs: Any) -> Any:
         args=args,
         chunk_kwargs=kwargs,
         aggregate_kwargs=kwargs,
+        combine=_Again(name, args),
+        combine_kwargs=kwargs,
     )
 
 
@@ -366,12 +387,16 @@ def _unique(partition: Any) -> Any:
     return partition.drop_duplicates()
 
 
-def _counted(parts: pd.Series, sort: bool, ascending: bool, dropna: bool, normalize: bool) -> pd.Series:
+def _added(parts: pd.Series, dropna: bool) -> pd.Series:
     levels = list(range(parts.index.nlevels))
     total = parts.groupby(
         level=levels if len(levels) > 1 else 0, sort=False, dropna=dropna, observed=False
     ).sum()
-    total = total.astype(parts.dtype if parts.dtype.kind == "i" else "int64")
+    return total.astype(parts.dtype if parts.dtype.kind == "i" else "int64")
+
+
+def _counted(parts: pd.Series, sort: bool, ascending: bool, dropna: bool, normalize: bool) -> pd.Series:
+    total = _added(parts, dropna)
     if normalize:
         total = (total / total.sum()).rename("proportion")
     return total.sort_values(ascending=ascending, kind="stable") if sort else total
@@ -397,6 +422,8 @@ def value_counts(collection: Any, sort: bool, ascending: bool, dropna: bool, nor
             meta=meta,
             chunk_kwargs={"dropna": dropna},
             aggregate_kwargs=options,
+            combine=_added,
+            combine_kwargs={"dropna": dropna},
         )
 
 
@@ -406,7 +433,7 @@ def nunique(collection: Any, dropna: bool) -> Any:
     try:
         from weft.dataframe._collection import new_collection
 
-        return new_collection(collection.expr.reduce("nunique", dropna=dropna), meta)
+        native = new_collection(collection.expr.reduce("nunique", dropna=dropna), meta)
     except Unsupported:
         return reduce_tree(
             collection,
@@ -415,7 +442,28 @@ def nunique(collection: Any, dropna: bool) -> Any:
             label="nunique",
             meta=meta,
             aggregate_kwargs={"dropna": dropna},
+            combine=_unique,
         )
+    if not may_be_many(collection, 16):
+        return native
+    # Too many values, perhaps, for one task to hold: counted where equal ones meet.
+    groups = collection.to_frame(_VALUES).groupby(_VALUES, dropna=dropna, sort=False)
+    return rows(groups.size(split_out=collection.npartitions))
+
+
+#: The column that values become on their way.
+_VALUES = "__weft_values__"
+
+
+def may_be_many(collection: Any, width: int) -> bool:
+    """Whether results of ``width`` bytes for each row would take much of the memory there may be, for all that is known."""
+    limit = memory_limit(config.get("memory.limit", None))
+    if limit is None or collection.npartitions == 1:
+        return False
+    estimate = collection.expr.estimated_rows()
+    if estimate is None:
+        return bool(collection.npartitions >= 64)
+    return bool(estimate[1] * width > limit / 4)
 
 
 def rows(collection: Any) -> Any:

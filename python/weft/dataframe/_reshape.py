@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from weft.dataframe import _meta
-from weft.dataframe._collection import Collection, blockwise, host
-from weft.dataframe._repartition import joined
+from weft.dataframe import _meta, _summary
+from weft.dataframe._collection import Collection, blockwise
 
 
 def get_dummies(
@@ -109,16 +107,7 @@ def pivot_table(df: Any, index: Any, columns: Any, values: Any = None, aggfunc: 
     sample = _meta.meta_nonempty(needed._meta).iloc[[0] * max(len(dtype.categories), 1)]
     sample = sample.assign(**{columns: pd.Categorical(dtype.categories, dtype=dtype)})
     meta = sample.pivot_table(**options).iloc[:0]
-    return host(_pivot, (needed, meta), options, meta=meta, npartitions=1, label="pivot_table", whole=True)
-
-
-def _pivot(parts: list[Any], meta: Any, **options: Any) -> Any:
-    table = joined(parts).pivot_table(**options)
-    if len(table.columns) == len(meta.columns):
-        return table
-    # pandas leaves out columns without values.
-    nothing = 0 if options["aggfunc"] in ("sum", "count") else np.nan
-    return table.reindex(columns=meta.columns, fill_value=nothing)
+    return _summary.pivot_table(needed, meta, options)
 
 
 def melt(

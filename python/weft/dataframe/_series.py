@@ -237,7 +237,14 @@ class Series(FrameBase):
     def unique(self, split_every: Any = None, split_out: Any = True, shuffle_method: Any = None) -> Any:
         """The different values, as a Series."""
         meta = pd.Series(self._meta.unique(), dtype=self._meta.dtype, name=self._meta.name)
-        return reduce_tree(self, _reductions._unique, _unique_series, label="unique", meta=meta)
+        return reduce_tree(
+            self,
+            _reductions._unique,
+            _unique_series,
+            label="unique",
+            meta=meta,
+            combine=_reductions._unique,
+        )
 
     def value_counts(
         self,

@@ -153,13 +153,25 @@ def by_place(
     df: Collection, places: Callable[[Any], Any], npartitions: int, *, keep_index: bool = True
 ) -> Any:
     """The rows in the partitions whose numbers ``places`` gives: cut and put together by pandas."""
-    shards = host(
+    n = df.npartitions
+    cut = host(
         _cut,
         (df, places, npartitions),
         {},
         meta=object(),
-        npartitions=df.npartitions,
+        npartitions=n,
         label="shuffle-split",
+    )
+    # A task for each shard, so that no task that puts a partition together holds those of others.
+    shards = host(
+        _shard,
+        (cut,),
+        {},
+        meta=object(),
+        npartitions=n * npartitions,
+        label="shuffle-shard",
+        lists=[[i] for i in range(n) for _ in range(npartitions)],
+        numbered=[j for _ in range(n) for j in range(npartitions)],
     )
     return host(
         _put_together,
@@ -168,8 +180,7 @@ def by_place(
         meta=df._meta if keep_index else df._meta.reset_index(drop=True),
         npartitions=npartitions,
         label="shuffle",
-        whole=True,
-        numbered=list(range(npartitions)),
+        lists=[[i * npartitions + j for i in range(n)] for j in range(npartitions)],
     )
 
 
@@ -180,8 +191,11 @@ def _cut(part: Any, places: Callable[[Any], Any], npartitions: int) -> list[Any]
     return [part.iloc[order[start:stop]] for start, stop in zip(ends, ends[1:])]
 
 
-def _put_together(bundles: list[Any], keep_index: bool, partition_info: int) -> Any:
-    shards = [bundle[partition_info] for bundle in bundles]
+def _shard(cut: list[list[Any]], partition_info: int) -> Any:
+    return cut[0][partition_info]
+
+
+def _put_together(shards: list[Any], keep_index: bool) -> Any:
     filled = [shard for shard in shards if len(shard)] or shards[:1]
     whole = concat(filled) if len(filled) > 1 else filled[0]
     return whole if keep_index else whole.reset_index(drop=True)

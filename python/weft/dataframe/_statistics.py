@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weft.dataframe import _meta, _ops, _order_statistics, _reductions, _scan, _whole
+from weft.dataframe import _meta, _ops, _order_statistics, _reductions, _scan, _summary, _whole
 from weft.dataframe._collection import MethodCall, blockwise, host
 from weft.dataframe._reductions import again, reduce_tree, reduction
 
@@ -215,7 +215,7 @@ class Statistics:
 
     def mode(self, dropna: bool = True, split_every: Any = False, **options: Any) -> Any:
         """The most frequent values."""
-        return _whole.whole(self, "mode", dropna=dropna, **options)
+        return _summary.mode(self, dropna, **options)
 
     def describe(
         self,
@@ -226,10 +226,7 @@ class Statistics:
         exclude: Any = None,
     ) -> Any:
         """Count, mean, spread and quantiles of each column, exact."""
-        options = {"percentiles": percentiles}
-        if self.ndim == 2:
-            options.update(include=include, exclude=exclude)
-        return _whole.whole(self, "describe", **options)
+        return _summary.describe(self, percentiles, include, exclude)
 
     def drop_duplicates(
         self,
@@ -249,7 +246,19 @@ class Statistics:
         if subset is not None:
             options["subset"] = subset
         from weft.dataframe._groupby import _cut
+        from weft.dataframe._shuffle import by_hash
 
+        if (
+            self.ndim == 2
+            and not ignore_index
+            and split_out not in (None, True, False)
+            and int(split_out) > 1
+        ):
+            parts: Any = self._method("drop_duplicates", **options)
+            labels = list(self._meta.columns) if subset is None else subset
+            labels = labels if pd.api.types.is_list_like(labels) else [labels]
+            moved = by_hash(parts, list(labels), min(self.npartitions, int(split_out)))
+            return moved._method("drop_duplicates", **options)
         result = again(self, "drop_duplicates", **options)
         return _cut(result, min(self.npartitions, 1 if split_out in (None, True, False) else int(split_out)))
 

@@ -9,7 +9,7 @@ use weft_graph::Key;
 
 use super::{By, partitions};
 use crate::error::ExprError;
-use crate::exchange::{concat, frame, take_rows};
+use crate::exchange::{concat_owned, frame, take_rows};
 use crate::kernel::Vector;
 use crate::sort::SortKeys;
 
@@ -136,13 +136,13 @@ impl Work for Gather {
 
     fn run(&self, _index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
         let shards: Vec<Arc<Frame>> = inputs
-            .iter()
-            .filter_map(|value| match value {
-                Value::Frame(shard) => Some(shard.clone()),
+            .iter_mut()
+            .filter_map(|value| match std::mem::replace(value, Value::Bytes(Arc::new([]))) {
+                Value::Frame(shard) => Some(shard),
                 _ => None,
             })
             .collect();
-        let mut gathered = concat(&shards)?;
+        let mut gathered = concat_owned(shards)?;
         if !self.keep_index {
             gathered.index = Index::Range { start: 0, step: 1 };
         }

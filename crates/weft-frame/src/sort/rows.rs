@@ -8,7 +8,7 @@ use weft_graph::Key;
 
 use super::{SortBy, SortKeys};
 use crate::error::ExprError;
-use crate::exchange::{KeyRef, frame, take_rows};
+use crate::exchange::{KeyRef, frame, owned_frame, take_rows_owned};
 
 /// Rows in order of keys.
 #[derive(Debug)]
@@ -23,10 +23,10 @@ impl Work for Sort {
     }
 
     fn run(&self, _index: u32, inputs: &mut [Value]) -> Result<Value, TaskError> {
-        let input = frame(&inputs[0])?;
-        let order = SortKeys::of(&self.keys, input)?.order();
+        let input = owned_frame(&mut inputs[0])?;
+        let order = SortKeys::of(&self.keys, &input)?.order();
         let rows = UInt32Array::from(order);
-        Ok(Value::Frame(Arc::new(take_rows(input, &rows, self.keep_index)?)))
+        Ok(Value::Frame(Arc::new(take_rows_owned(input, &rows, self.keep_index)?)))
     }
 }
 
