@@ -310,7 +310,7 @@ impl Store {
         self.0.used.load(Ordering::Relaxed) > self.room()
     }
 
-    /// Whether the process holds more than the limit allows: time to let tasks that run come to their end before others
+    /// Whether running tasks take so much that the process holds more than the limit allows: time to let tasks that run come to their end before others
     /// start.
     pub fn is_strained(&self) -> bool {
         self.0.is_over() && {
@@ -402,7 +402,9 @@ impl Store {
 impl Shared {
     fn is_over(&self) -> bool {
         let (used, overhead) = (self.used.load(Ordering::Relaxed), self.overhead.load(Ordering::Relaxed));
-        used.saturating_add(overhead) > self.limit.load(Ordering::Relaxed)
+        let limit = self.limit.load(Ordering::Relaxed);
+        // As long as values take the larger part, spilling helps.
+        overhead > limit / 2 && used.saturating_add(overhead) > limit
     }
 
     fn room(&self) -> usize {

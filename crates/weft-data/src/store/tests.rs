@@ -102,6 +102,26 @@ fn nothing_is_written_while_there_is_room_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn what_a_task_will_make_has_room_beforehand() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::new(250, base.path());
+    let tickets: Vec<_> = (0..2).map(|i| store.put(bytes(i, 100), NEVER, "x".into())).collect();
+    assert!(!store.is_full());
+    let room = store.reserve(100);
+    assert!(store.is_full() && !store.is_strained());
+    store.make_room().unwrap();
+    assert_eq!((store.stats().on_disk, store.stats().used), (1, 100));
+    // However much is expected, something may stay.
+    let more = store.reserve(1 << 40);
+    store.make_room().unwrap();
+    assert_eq!(store.stats().on_disk, 2);
+    drop((room, more));
+    let last = store.put(bytes(2, 200), NEVER, "x".into());
+    assert!(!store.is_full());
+    drop((tickets, last));
+}
+
+#[test]
 fn a_value_in_use_stays() {
     let base = tempfile::tempdir().unwrap();
     let store = Store::new(10, base.path());
