@@ -72,7 +72,12 @@ def test_rechunk_cuts_as_dask_does(data):
         warnings.simplefilter("ignore")
         expected = outcome(lambda: reference.empty(shape, chunks=old).rechunk(wish, **options).chunks)
         found = outcome(lambda: da.empty(shape, chunks=old).rechunk(wish, **options).chunks)
-    assert found == expected, f"{old} to {wish!r}, {options}"
+    if found != expected and "auto" in repr(wish) and options["block_size_limit"]:
+        # Dask counts an axis that has become whole twice, and cuts the others further than the limit asks (docs/differences.md).
+        sizes = [8 * math.prod(map(max, chunks)) for chunks in (expected, found)]
+        assert sizes[0] < sizes[1] <= options["block_size_limit"], f"{old} to {wish!r}, {options}: {found}"
+    else:
+        assert found == expected, f"{old} to {wish!r}, {options}"
 
 
 @some

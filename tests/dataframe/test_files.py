@@ -39,7 +39,9 @@ def test_parquet_in_folders_by_value(frame, tmp_path):
 def test_parquet_appends_and_overwrites(frame, tmp_path):
     df = dd.from_pandas(frame, npartitions=2)
     df.to_parquet(tmp_path / "a")
-    df.to_parquet(tmp_path / "a", append=True)
+    with pytest.raises(ValueError, match="divisions of the appended dataframe overlap"):
+        df.to_parquet(tmp_path / "a", append=True)
+    df.to_parquet(tmp_path / "a", append=True, ignore_divisions=True)
     assert len(dd.read_parquet(tmp_path / "a")) == 8
     df.to_parquet(tmp_path / "a", overwrite=True)
     assert len(dd.read_parquet(tmp_path / "a")) == 4

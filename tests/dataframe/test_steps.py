@@ -280,6 +280,7 @@ ELSEWHERE = {
     "parquet": "test_parquet.py",
     "frame_boundaries frame_scatter frame_range": "test_sort.py",
     "filled": "test_group_rows.py",
+    "frame_from_portable frame_layers_from_portable": "test_pickle.py",
 }
 #: What tells of an expression and makes none.
 ABOUT = (

@@ -447,12 +447,12 @@ def map_overlap(
         ndim = result.ndim
         new = [a % ndim for a in new]
         d2, b2 = {}, {}
-        old = iter(range(ndim - len(new)))
+        before = iter(range(ndim - len(new)))
         for ax in range(ndim):
             if ax in new:
                 d2[ax], b2[ax] = 0, "none"
             else:
-                k = next(old)
+                k = next(before)
                 d2[ax], b2[ax] = d.get(k, 0), b.get(k, "none")
         d, b = d2, b2
     return trim_internal(result, d, b)

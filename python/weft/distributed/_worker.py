@@ -328,6 +328,9 @@ def serve(spec: dict[str, Any], exit_with_input: bool = False) -> None:
     try:
         worker = _started(spec)
     except OSError as error:
+        if exit_with_input and isinstance(error, ConnectionAbortedError):
+            # Told to go before it was a worker: the cluster was closed while this process started.
+            os._exit(0)
         here = spec["scheduler"].removeprefix("unix://")
         gone = here != spec["scheduler"] and not os.path.exists(here)
         if gone or any(not os.path.exists(path) for path in spec["cleanup"]):

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::{PyConnectionAbortedError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use weft_cluster::{
     Bounds, ClusterError, DashboardOptions, Nanny, SchedulerOptions, SchedulerServer, Secret, bind_dashboard,
@@ -18,6 +18,7 @@ pub(super) fn os_error(error: ClusterError) -> PyErr {
     match error {
         ClusterError::Refused(reason) => PyValueError::new_err(reason),
         ClusterError::TimedOut => pyo3::exceptions::PyTimeoutError::new_err("not done in time"),
+        error @ ClusterError::Closed(_) => PyConnectionAbortedError::new_err(error.to_string()),
         error => PyOSError::new_err(error.to_string()),
     }
 }
