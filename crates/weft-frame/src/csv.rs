@@ -91,7 +91,7 @@ impl Source for CsvTable {
         let files = self.source.files().iter().map(|file| FileForm::of(&**file, writer));
         let files = files.collect::<Result<_, _>>()?;
         let (name, digest) = (self.name.clone(), self.digest);
-        Ok(SourceForm::Csv { name, digest, recipe: self.source.recipe(), files })
+        Ok(SourceForm::Csv { name, digest, recipe: Box::new(self.source.recipe()), files })
     }
 
     fn take_promotions(&self) -> Vec<(Promotion, Key)> {

@@ -1,5 +1,7 @@
 //! Expressions survive the way through bytes, whatever they are made of.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 use std::sync::Arc;
 
 use arrow_array::{Float64Array, Int64Array, LargeStringArray};

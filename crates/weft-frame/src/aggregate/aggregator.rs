@@ -49,7 +49,9 @@ impl Aggregator {
             .aggs
             .iter()
             .map(|(_, func, dtype)| match func {
-                Func::NUnique { dropna } => Some(Kept::Distinct(Distinct::new(dtype.clone(), !dropna))),
+                Func::NUnique { dropna } => {
+                    Some(Kept::Distinct(Box::new(Distinct::new(dtype.clone(), !dropna))))
+                }
                 Func::Median => Some(Kept::Values(Values::default())),
                 _ => None,
             })

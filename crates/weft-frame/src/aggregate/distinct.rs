@@ -13,7 +13,7 @@ type Result<T> = std::result::Result<T, ExprError>;
 /// Values beside the state of an aggregation.
 #[derive(Debug)]
 pub enum Kept {
-    Distinct(Distinct),
+    Distinct(Box<Distinct>),
     Values(Values),
 }
 
@@ -159,7 +159,7 @@ impl Values {
                 return f64::NAN;
             }
             let half = own.len() / 2;
-            let even = own.len() % 2 == 0;
+            let even = own.len().is_multiple_of(2);
             let (below, &mut upper, _) = own.select_nth_unstable_by(half, f64::total_cmp);
             match below.iter().copied().max_by(f64::total_cmp) {
                 Some(lower) if even => (lower + upper) / 2.0,

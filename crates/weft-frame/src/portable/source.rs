@@ -16,7 +16,7 @@ use crate::source::{MemorySource, Source};
 /// What a [`Source`] is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum SourceForm {
-    Csv { name: String, digest: u128, recipe: CsvRecipe, files: Vec<FileForm> },
+    Csv { name: String, digest: u128, recipe: Box<CsvRecipe>, files: Vec<FileForm> },
     Parquet { digest: u128, recipe: ParquetRecipe },
     Memory(MemoryForm),
 }
@@ -99,7 +99,7 @@ impl SourceForm {
                         FileForm::Host(number) => reader.host.file(reader.blob(number)?).map_err(damaged)?,
                     });
                 }
-                let source = CsvSource::restore(recipe, opened);
+                let source = CsvSource::restore(*recipe, opened);
                 let source = source.ok_or_else(|| damaged("a plan of other files"))?;
                 Ok(CsvTable::restore(source, name, digest))
             }
