@@ -13,8 +13,8 @@ BENCH = pathlib.Path(__file__).parents[2] / "bench" / "larger" / "frames.py"
 SCALES = {"groupby": 0.1875, "merge": 0.0375, "sort_values": 0.0375, "set_index": 0.0375}
 BUDGET = 150 * 10**6
 #: By how much a process may exceed the budget: the store does not count the first 32 MiB beside values, and sees only now and
-#: then what running tasks take. Measured: 25 to 46 MB.
-BEYOND = 65 * 10**6
+#: then what running tasks take. Measured: 25 to 46 MB; groups, whose tables grow while a task runs, 42 to more than 65.
+BEYOND = 100 * 10**6
 
 
 @pytest.mark.skipif(not pathlib.Path("/proc/self/statm").exists(), reason="needs Linux")
