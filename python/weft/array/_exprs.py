@@ -9,7 +9,7 @@ import numpy as np
 
 from weft._weft import ArrayExpr, Graph
 
-__all__ = ["ArrayExpr", "blocks", "dtype_name", "is_plain", "of_graph", "of_value"]
+__all__ = ["ArrayExpr", "blocks", "dtype_name", "is_plain", "listed", "of_graph", "of_value"]
 
 #: The element types that kernels know, by dtype.
 NUMBERS = {
@@ -55,6 +55,25 @@ def of_graph(graph: Graph, name: str, chunks: Any, meta: Any) -> ArrayExpr:
             plain=plain,
             numbered=True,
         )
+
+
+def listed(
+    function: Any, inputs: list[ArrayExpr], reads: Any, chunks: Any, meta: Any, name: str, label: str
+) -> ArrayExpr:
+    """A step that says for each of its blocks which blocks of which inputs it reads; the function is told the block's place."""
+    return ArrayExpr.host_listed(
+        function,
+        inputs,
+        reads,
+        chunks,
+        dtype_name(meta.dtype),
+        token=name,
+        name=name,
+        exact=True,
+        plain=is_plain(meta),
+        numbered=True,
+        label=label,
+    )
 
 
 class _Missing:

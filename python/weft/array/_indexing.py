@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from weft.array._chunks import UNKNOWN_HINT, cached_starts, is_known
-from weft.array._exprs import is_plain
+from weft.array._exprs import is_plain, listed
 from weft.array._host import step
 from weft.array._layers import regrid, rows
 from weft.array.utils import meta_from_array
@@ -636,8 +636,6 @@ def vindex(x: Any, key: Any) -> Any:
 
 def _take_points(x: Any, axes: list, points: list, name: str) -> Any:
     """The elements at points of some axes; blocks have as many points as the array's blocks have along these axes."""
-    from weft._weft import ArrayExpr
-    from weft.array._exprs import dtype_name
     from weft.array.core import Array
 
     count = len(points[0])
@@ -666,18 +664,14 @@ def _take_points(x: Any, axes: list, points: list, name: str) -> Any:
         for at in product(*(range(x.numblocks[a]) for a in others))
     ]
     meta = meta_from_array(x._meta, 1 + len(others), x.dtype)
-    expr = ArrayExpr.host_listed(
+    expr = listed(
         _Points(tuple(axes), parts),
         [x._expr],
         reads,
         (sizes, *(x.chunks[a] for a in others)),
-        dtype_name(meta.dtype),
-        token=name,
-        name=name,
-        exact=True,
-        plain=is_plain(meta),
-        numbered=True,
-        label="vindex",
+        meta,
+        name,
+        "vindex",
     )
     return Array._of(expr, meta)
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from weft._task_spec import Task, TaskRef
-from weft._weft import ArrayExpr
 from weft.array._chunks import UNKNOWN_HINT, cached_starts, is_known
-from weft.array._exprs import dtype_name, is_plain
+from weft.array._exprs import listed
 from weft.array._host import step
 from weft.array._indexing import FULL, normalize_index, replace_ellipsis
 from weft.array._layers import nested, new_array
@@ -143,18 +142,14 @@ def setitem(x: Any, key: Any, value: Any) -> Any:
             )
             own.append((1, sum(i * n for i, n in zip(places, steps))))
         reads.append(own)
-    expr = ArrayExpr.host_listed(
+    expr = listed(
         _WriteBlock(axes, kept),
         [x._expr, value._expr],
         reads,
         x.chunks,
-        dtype_name(meta.dtype),
-        token=name,
-        name=name,
-        exact=True,
-        plain=is_plain(meta),
-        numbered=True,
-        label="setitem",
+        meta,
+        name,
+        "setitem",
     )
     return Array._of(expr, meta)
 

@@ -457,8 +457,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     >>> da.diagonal(da.arange(4, chunks=2).reshape(2, 2)).compute()
     array([0, 3])
     """
-    from weft._weft import ArrayExpr
-    from weft.array._exprs import dtype_name, is_plain
+    from weft.array._exprs import listed
     from weft.array.core import Array, asarray
 
     a = asarray(a)
@@ -481,18 +480,14 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     outer = [sum(b * steps[k] for k, b in zip(rest, at)) for at in product(*map(range, grid))]
     meta = meta_from_array(a._meta, a.ndim - 1, a.dtype)
     name = f"diagonal-{tokenize(a, offset, axis1, axis2)}"
-    expr = ArrayExpr.host_listed(
+    expr = listed(
         _Diagonal([(shift, n) for _, _, shift, n in parts], axis1, axis2),
         [a._expr],
         [[(0, first + block)] for first in outer for block in inner],
         (*(a.chunks[k] for k in rest), sizes),
-        dtype_name(meta.dtype),
-        token=name,
-        name=name,
-        exact=True,
-        plain=is_plain(meta),
-        numbered=True,
-        label="diagonal",
+        meta,
+        name,
+        "diagonal",
     )
     return Array._of(expr, meta)
 
