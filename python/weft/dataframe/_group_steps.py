@@ -343,6 +343,25 @@ def _of_groups(
     return call.gather([groups], groups) if gather else call(groups, *args, **kwargs)
 
 
+def _places() -> dict[str, Any]:
+    """Empty columns for the partition and the number in it that each row has."""
+    return {_PLACE: np.array([], "int64"), _ROW: np.array([], "int64")}
+
+
+def _with_places(frame: Any, places: dict[str, Any]) -> Any:
+    """``frame`` with its rows' places as columns, which rows that move take with them."""
+    n = frame.npartitions
+    return host(
+        _numbered,
+        (frame,),
+        {},
+        meta=frame._meta.assign(**places),
+        npartitions=n,
+        label="groupby-number",
+        numbered=list(range(n)),
+    )
+
+
 def in_place(grouped: Any, call: Any, args: Any, kwargs: Any, meta: Any) -> Any:
     """``call`` of pandas' groups, whose rows come back to where they were.
 
@@ -353,17 +372,8 @@ def in_place(grouped: Any, call: Any, args: Any, kwargs: Any, meta: Any) -> Any:
     """
     rows = _Rows(grouped, keeps=True)
     own, n = grouped.obj, grouped.obj.npartitions
-    numbers = {_PLACE: np.array([], "int64"), _ROW: np.array([], "int64")}
-    numbered = host(
-        _numbered,
-        (rows.frame,),
-        {},
-        meta=rows.frame._meta.assign(**numbers),
-        npartitions=n,
-        label="groupby-number",
-        numbered=list(range(n)),
-    )
-    moved = by_hash(numbered, rows.keys, n)
+    places = _places()
+    moved = by_hash(_with_places(rows.frame, places), rows.keys, n)
     table = _meta.as_frame(meta.rename(_VALUES) if meta.ndim == 1 else meta)
     done = blockwise(
         _rows_of_groups,
@@ -376,7 +386,7 @@ def in_place(grouped: Any, call: Any, args: Any, kwargs: Any, meta: Any) -> Any:
         kwargs,
         table,
         label=f"groupby-{call.__name__}",
-        meta=table.assign(**numbers),
+        meta=table.assign(**places),
         divisions=None,
     )
     back = by_divisions(done, _PLACE, list(range(n + 1)))
@@ -397,16 +407,8 @@ def numbers(grouped: Any, ascending: bool, meta: Any) -> Any:
     kept = [key for key in rows.keys if key is not None] + ([_VALUES] if rows.is_series else [])
     rows.frame = rows.frame[kept]
     n = rows.frame.npartitions
-    places = {_PLACE: np.array([], "int64"), _ROW: np.array([], "int64")}
-    numbered = host(
-        _numbered,
-        (rows.frame,),
-        {},
-        meta=rows.frame._meta.assign(**places),
-        npartitions=n,
-        label="groupby-number",
-        numbered=list(range(n)),
-    )
+    places = _places()
+    numbered = _with_places(rows.frame, places)
     moved, ordered = by_keys(numbered, rows.keys)
     if not ordered:
         raise NotImplementedError("keys that Rust does not sort")
